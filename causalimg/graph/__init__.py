@@ -1,0 +1,12 @@
+"""What causes what: variables, quantities, graphs, interventions. Data only, no torch."""
+
+from causalimg.graph.graph import Graph as Graph
+from causalimg.graph.graph import as_graph as as_graph
+from causalimg.graph.interventions import scale as scale
+from causalimg.graph.interventions import shift as shift
+from causalimg.graph.quantities import Area as Area
+from causalimg.graph.quantities import Quantity as Quantity
+from causalimg.graph.variables import Categorical as Categorical
+from causalimg.graph.variables import Continuous as Continuous
+from causalimg.graph.variables import Image as Image
+from causalimg.graph.variables import Variable as Variable

@@ -1,0 +1,65 @@
+"""Frozen specs: the plain data that a user writes, and that a model on disk is made of.
+
+Every spec is a frozen pydantic model. A kind of spec that users may extend (variables, quantities, mechanisms) derives
+from `Kinded`: its JSON carries ``kind``, the name of its class, and a class is known by its name as soon as it is
+defined, so that a user's own kind makes the round trip like one of ours.
+"""
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+
+from causalimg.errors import explain, unknown
+
+
+class Spec(BaseModel):
+    """Frozen data, validated when made. Raises ValueError in ``where: what`` lines; unknown fields get the nearest name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise explain(type(self).__name__, error, type(self).model_fields) from None
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Only what was said, as in the declaration."""
+        return [(name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set]
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class Kinded(Spec):
+    """A spec whose concrete classes are found by name in its JSON: ``{"kind": "Area", ...}``."""
+
+    kinds: ClassVar[dict[str, type["Kinded"]]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if Kinded in cls.__bases__:
+            cls.kinds = {}
+        elif not cls.__name__.startswith("_"):
+            cls.kinds[cls.__name__] = cls
+
+    @classmethod
+    def from_data(cls, data: Any) -> Self:
+        """The spec that plain `data` describes. Raises ValueError on an unknown kind, with the nearest known one."""
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, dict) or "kind" not in data:
+            raise ValueError(f"expected a {cls.__name__} or a mapping with its 'kind', got {data!r}")
+        fields = {key: value for key, value in data.items() if key != "kind"}
+        kind = cls.kinds.get(data["kind"])
+        if kind is None:
+            raise unknown(f"kind of {cls.__name__}", data["kind"], cls.kinds)
+        return kind(**fields)  # type: ignore[return-value]
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"kind": type(self).__name__, **handler(self)}
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain JSON data, with what was left at its default left out."""
+        return self.model_dump(mode="json", exclude_unset=True)

@@ -1,0 +1,146 @@
+"""The kinds of variables: what a value is, in which units, and within which bounds. Data only, no torch."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, field_validator, model_validator
+
+from causalimg.errors import check_known, unknown
+from causalimg.graph.quantities import Quantity
+from causalimg.graph.spec import Kinded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MeasuredBy = Annotated[SerializeAsAny[Quantity], BeforeValidator(Quantity.from_data)]
+
+
+class _Parents(tuple[Any, ...]):
+    """Prints as in a class body: ``[age, sex]``."""
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(map(str, self))}]"
+
+
+class Variable(Kinded):
+    """A node of the graph. `parents` are variables (in a class body) or their names."""
+
+    parents: tuple["str | Variable", ...] = ()
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        args = super().__repr_args__()
+        return [(key, _Parents(value) if key == "parents" else value) for key, value in args]
+
+    @property
+    def value_shape(self) -> tuple[int, ...]:
+        """The shape of one value: () for a number."""
+        return ()
+
+    @property
+    def discrete(self) -> bool:
+        """Whether values are indices into levels."""
+        return False
+
+    def encode(self, name: str, value: Any) -> Any:
+        """`value` as numbers, where a user may write it otherwise (a level by its name)."""
+        return value
+
+    def outside(self, values: "Tensor") -> "Tensor":
+        """True where a number is not a value of this variable (NaN, or out of bounds); elementwise."""
+        return values != values
+
+    @property
+    def allowed(self) -> str:
+        """The values this variable can take, in words, for messages."""
+        return "a number"
+
+
+class _Bounded(Variable):
+    bounds: tuple[float | None, float | None] = (None, None)
+
+    @field_validator("bounds")
+    @classmethod
+    def _upright(cls, bounds: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+        low, high = bounds
+        if low is not None and high is not None and not low < high:
+            raise ValueError(f"the lower bound {low:g} is not below the upper bound {high:g}")
+        return bounds
+
+    def outside(self, values: "Tensor") -> "Tensor":
+        low, high = self.bounds
+        wrong = (values != values) | (abs(values) == float("inf"))
+        if low is not None:
+            wrong = wrong | (values < low)
+        if high is not None:
+            wrong = wrong | (values > high)
+        return wrong
+
+    @property
+    def allowed(self) -> str:
+        low, high = (open_end if bound is None else f"{bound:g}" for bound, open_end in zip(self.bounds, ("-inf", "inf"), strict=True))
+        return f"a number in [{low}, {high}]"
+
+
+class Continuous(_Bounded):
+    """A real number in `unit`, within `bounds` (either may be None), possibly `measured` on an image.
+
+    A measured variable causes the image like any other parent; `measured` says how its value is read off the image,
+    which is no edge. Its unit must be one that the quantity knows.
+    """
+
+    unit: str = ""
+    measured: MeasuredBy | None = None
+
+    @model_validator(mode="after")
+    def _unit_is_known(self) -> "Continuous":
+        if self.measured is not None and self.unit not in self.measured.units:
+            raise unknown(f"unit of {self.measured!r}", self.unit, self.measured.units)
+        return self
+
+    @property
+    def allowed(self) -> str:
+        return super().allowed + (f" {self.unit}" if self.unit else "")
+
+
+class Categorical(Variable):
+    """One of `levels`. Values are indices into them; users may write the level itself."""
+
+    levels: tuple[str, ...] = Field(min_length=2)
+
+    @field_validator("levels")
+    @classmethod
+    def _distinct(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
+        for level in levels:
+            if levels.count(level) > 1:
+                raise ValueError(f"duplicate level {level!r}")
+        return levels
+
+    @property
+    def discrete(self) -> bool:
+        return True
+
+    def encode(self, name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            check_known(f"level of {name}", [value], self.levels)
+            return self.levels.index(value)
+        if isinstance(value, list | tuple):
+            return [self.encode(name, one) for one in value]
+        return value
+
+    def outside(self, values: "Tensor") -> "Tensor":
+        return (values != values) | (values < 0) | (values >= len(self.levels))
+
+    @property
+    def allowed(self) -> str:
+        return f"one of {', '.join(map(repr, self.levels))}, or its index"
+
+
+class Image(_Bounded):
+    """An image of `shape` (channels, height, width), values in `bounds`; `spacing` is a pixel's (row, column) in mm."""
+
+    shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    spacing: tuple[PositiveFloat, PositiveFloat] | None = None
+    bounds: tuple[float | None, float | None] = (0.0, 1.0)
+
+    @property
+    def value_shape(self) -> tuple[int, ...]:
+        return self.shape

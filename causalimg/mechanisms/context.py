@@ -1,0 +1,43 @@
+"""Parents as features for a network: continuous ones standardised, categorical ones one-hot."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from causalimg.graph import Categorical, Continuous, Variable
+
+
+class Context(nn.Module):
+    """Parents by name to features of shape (batch, `width`), in the order of the graph, always in float32.
+
+    The standardisation is fitted by `standardise`, lives here, and is saved with the model.
+    Raises ValueError for a parent that is no number (an image).
+    """
+
+    def __init__(self, parents: Mapping[str, Variable]) -> None:
+        super().__init__()
+        for name, variable in parents.items():
+            if not isinstance(variable, Continuous | Categorical):
+                raise ValueError(f"the parent {name!r} is {type(variable).__name__}: this mechanism takes numbers only")
+        self.parents = dict(parents)
+        self.width = sum(len(v.levels) if isinstance(v, Categorical) else 1 for v in parents.values())
+        self.mean = nn.Buffer(torch.zeros(len(parents)))
+        self.scale = nn.Buffer(torch.ones(len(parents)))
+
+    def standardise(self, parents: Mapping[str, Tensor]) -> None:
+        """Fit mean and standard deviation of the continuous parents on training values."""
+        for i, (name, variable) in enumerate(self.parents.items()):
+            if isinstance(variable, Continuous):
+                self.mean[i] = parents[name].mean()
+                self.scale[i] = parents[name].std(correction=0).clamp(min=1e-6)
+
+    def forward(self, parents: Mapping[str, Tensor], n: int) -> Tensor:
+        """Features of `n` samples."""
+        columns = [self.mean.new_zeros(n, 0)]
+        for i, (name, variable) in enumerate(self.parents.items()):
+            if isinstance(variable, Categorical):
+                columns.append(nn.functional.one_hot(parents[name].long(), len(variable.levels)).to(self.mean))
+            else:
+                columns.append(((parents[name].to(self.mean) - self.mean[i]) / self.scale[i])[:, None])
+        return torch.cat(columns, dim=1)
