@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, dataclass_transform, get_origin
 from pydantic import create_model
 from torch import nn
 
-from causalimg.errors import unknown
+from causalimg.errors import check_known
 from causalimg.graph.spec import Spec
 
 
@@ -21,7 +21,7 @@ from causalimg.graph.spec import Spec
 class Configured(nn.Module):
     """An `nn.Module` with settings: the annotated class attributes that have a default.
 
-    Raises ValueError on an unknown or invalid setting.
+    A subclass may give an inherited setting another default. Raises ValueError on an unknown or invalid setting.
     """
 
     kinds: ClassVar[dict[str, type["Configured"]]]
@@ -33,12 +33,15 @@ class Configured(nn.Module):
             cls.kinds = {}
         else:
             cls.kinds[cls.__name__] = cls
-        own = {
+        annotations: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[: cls.__mro__.index(Configured)]):
+            annotations |= inspect.get_annotations(base, eval_str=True)
+        own: dict[str, Any] = {
             name: (annotation, vars(cls)[name])
-            for name, annotation in inspect.get_annotations(cls, eval_str=True).items()
-            if get_origin(annotation) is not ClassVar and name in vars(cls)
+            for name, annotation in annotations.items()
+            if ClassVar not in (annotation, get_origin(annotation)) and name in vars(cls)
         }
-        cls._settings = create_model(cls.__name__, __base__=cls._settings, __module__=cls.__module__, **own)  # type: ignore[call-overload]
+        cls._settings = create_model(cls.__name__, __base__=cls._settings, __module__=cls.__module__, **own)
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
@@ -52,8 +55,8 @@ class Configured(nn.Module):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """The untrained network that plain `data` describes. Raises ValueError on an unknown kind."""
-        kind = cls.kinds.get(data["kind"])
-        if kind is None:
-            raise unknown(f"kind of {cls.__name__.lower()}", data["kind"], cls.kinds)
-        return kind(**{key: value for key, value in data.items() if key != "kind"})  # type: ignore[return-value]
+        """The untrained network that plain `data` describes. Raises ValueError on an unknown kind or setting."""
+        settings = dict(data)
+        kind = settings.pop("kind", None)
+        check_known(f"kind of {cls.__name__}", [kind], cls.kinds)
+        return cls.kinds[kind](**settings)  # type: ignore[return-value]

@@ -1,6 +1,8 @@
 """Errors that name the thing, say what was expected, and suggest the nearest name."""
 
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 from pydantic import ValidationError
@@ -24,15 +26,41 @@ def check_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
             raise unknown(what, name, known)
 
 
-def explain(where: str, error: ValidationError, fields: Iterable[str]) -> ValueError:
-    """pydantic's report as short ``where: what`` lines, with the nearest field for an unknown one."""
+class InvalidSpecError(ValueError):
+    """What is wrong with a spec: for each mistake the path of its field, and what; printed as ``where.path: what`` lines."""
+
+    def __init__(self, where: str, mistakes: Sequence[tuple[tuple[str, ...], str]]) -> None:
+        super().__init__(where, mistakes)
+        self.where, self.mistakes = where, mistakes
+
+    def __str__(self) -> str:
+        return "\n".join(f"{'.'.join((self.where, *path))}: {what}" for path, what in self.mistakes)
+
+
+def explain(where: str, error: ValidationError, fields: Iterable[str]) -> InvalidSpecError:
+    """pydantic's report in short lines: with the value it met, and the nearest of `fields` for an unknown one."""
     fields = list(fields)
-    lines = []
+    mistakes: list[tuple[tuple[str, ...], str]] = []
     for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
-            lines.append(f"{where}: {unknown('setting', place, fields)}")
+        path = tuple(str(part) for part in problem["loc"])
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, InvalidSpecError):  # a spec within this one: its own class name gives way to the path
+            mistakes += [(path + inner, what) for inner, what in cause.mistakes]
+        elif problem["type"] == "extra_forbidden":
+            mistakes.append((path[:-1], str(unknown("setting", path[-1], fields))))
+        elif problem["type"] in ("value_error", "missing"):
+            mistakes.append((path, problem["msg"].removeprefix("Value error, ")))
         else:
-            message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}{'.' if place else ''}{place}: {message}")
-    return ValueError("\n".join(lines))
+            mistakes.append((path, f"{problem['msg']}, got {reprlib.repr(problem['input'])}"))
+    return InvalidSpecError(where, mistakes)
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Say where a ValueError raised inside arose: ``Heart.lv_area.bounds: ...``."""
+    try:
+        yield
+    except InvalidSpecError as error:
+        raise InvalidSpecError(where, error.mistakes) from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None

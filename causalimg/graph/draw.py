@@ -1,40 +1,94 @@
-"""A picture of a causal graph, causes above their effects."""
+"""A picture of a causal graph: causes above their effects, measurements as dashed arrows out of the image."""
 
-from collections.abc import Collection, Iterable
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import networkx as nx
+from causalimg.graph.layout import HEIGHT, Arrow, Layout, Point, layout
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from causalimg.graph.graph import Graph
+
+NUMBER, PICTURE, CAUSE, MEASUREMENT = "#dbe7f3", "#f5e6c8", "#3b4754", "#c0561f"
+TITLE_SIZE, NAME_SIZE, CAPTION_SIZE, MARGIN = 12.0, 10.0, 7.5, 0.35
 
 
-def draw(
-    causes: nx.DiGraph,
-    measurements: Iterable[tuple[str, str]],
-    images: Collection[str],
-    title: str,
-    path: str | Path | None,
-) -> Any:
-    """The figure of `causes` (solid arrows) and `measurements` (image, variable; dashed arrows); written to `path` if given."""
+def draw(graph: "Graph") -> "Figure":
+    """The figure of `graph`: one inch of its axes is one of the paper."""
     from matplotlib.figure import Figure  # loads when first needed
 
-    layers = {name: level for level, names in enumerate(nx.topological_generations(causes)) for name in names}
-    nx.set_node_attributes(causes_copy := nx.DiGraph(causes), layers, "layer")
-    position = nx.multipartite_layout(causes_copy, subset_key="layer", align="horizontal")
-    position = {name: (x, -y) for name, (x, y) in position.items()}
-    figure = Figure(figsize=(1.6 * max(3, len(layers) ** 0.5 + 1), 1.3 * (1 + max(layers.values(), default=1))))
-    axes = figure.add_subplot()
-    axes.set_title(title)
+    arrows = [Arrow(parent, name) for name in graph for parent in graph.parents(name)]
+    arrows += [Arrow(graph.image_of(name), name, dashed=True) for name in graph.measured]
+    texts = {name: [(name, NAME_SIZE), (graph[name].caption, CAPTION_SIZE)] for name in graph}
+    widths = {name: max(0.8, *(_width(*text) + 0.25 for text in texts[name])) for name in graph}
+    plan = layout(widths, arrows)
+    figure = Figure(dpi=150)
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.margins(0.25)
-    shared: dict[str, Any] = {"ax": axes, "node_size": 2600, "arrowsize": 16}
-    colors = ["#f2e3c6" if name in images else "#dbe7f3" for name in causes]
-    nx.draw_networkx_nodes(causes, position, ax=axes, node_size=2600, node_color=colors, edgecolors="#555555")
-    nx.draw_networkx_labels(causes, position, ax=axes, font_size=9)
-    nx.draw_networkx_edges(causes, position, **shared)
-    read_off = nx.DiGraph(list(measurements))
-    nx.draw_networkx_edges(
-        read_off, position, **shared, style="dashed", edge_color="#b0532c", connectionstyle="arc3,rad=0.35"
-    )
-    if path is not None:
-        figure.savefig(path, dpi=150, bbox_inches="tight")
+    for name in graph:
+        _box(
+            axes, plan.boxes[name], widths[name], name, graph[name].caption, PICTURE if name in graph.images else NUMBER
+        )
+    for arrow, way in plan.ways.items():
+        _arrow(axes, way, arrow.dashed)
+    _frame(figure, axes, plan, widths, graph.title)
     return figure
+
+
+def _width(text: str, size: float) -> float:
+    """In inches."""
+    from matplotlib.textpath import TextPath
+
+    return TextPath((0, 0), text, size=size).get_extents().width / 72 if text else 0.0
+
+
+def _box(axes: "Axes", centre: Point, width: float, name: str, caption: str, color: str) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    x, y = centre
+    corner = (x - width / 2, y - HEIGHT / 2)
+    style = "round,pad=0,rounding_size=0.12"
+    axes.add_patch(
+        FancyBboxPatch(corner, width, HEIGHT, boxstyle=style, facecolor=color, edgecolor=CAUSE, linewidth=0.8)
+    )
+    axes.text(x, y + (0.08 if caption else 0), name, size=NAME_SIZE, ha="center", va="center")
+    axes.text(x, y - 0.12, caption, size=CAPTION_SIZE, ha="center", va="center", color="#5b6672")
+
+
+def _arrow(axes: "Axes", way: list[Point], dashed: bool) -> None:
+    """A curve through the points of `way` that is upright in each of them."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    points, codes = [way[0]], [Path.MOVETO]
+    for (x0, y0), (x1, y1) in pairwise(way):
+        middle = (y0 + y1) / 2
+        points += [(x0, middle), (x1, middle), (x1, y1)]
+        codes += [Path.CURVE4] * 3
+    color, line = (MEASUREMENT, (0, (4, 2.5))) if dashed else (CAUSE, "solid")
+    head = "-|>,head_length=5,head_width=2.5"
+    patch = FancyArrowPatch(path=Path(points, codes), arrowstyle=head, color=color, linestyle=line, linewidth=1.1)
+    axes.add_patch(patch)
+
+
+def _frame(figure: "Figure", axes: "Axes", plan: Layout, widths: dict[str, float], title: str) -> None:
+    """Title above, what the arrows mean below, and paper of the size that this needs."""
+    from matplotlib.lines import Line2D
+
+    xs = [x + side * widths[name] / 2 for name, (x, _) in plan.boxes.items() for side in (-1, 1)]
+    xs += [x for way in plan.ways.values() for x, _ in way]
+    middle, half = (min(xs) + max(xs)) / 2, max(max(xs) - min(xs), _width(title, TITLE_SIZE), 2.3) / 2 + MARGIN
+    top = max(y for _, y in plan.boxes.values()) + HEIGHT / 2 + MARGIN
+    bottom = -HEIGHT / 2 - MARGIN
+    axes.text(middle, top, title, size=TITLE_SIZE, ha="center", va="center")
+    if any(arrow.dashed for arrow in plan.ways):
+        legend = [
+            Line2D([], [], color=CAUSE, label="causes"),
+            Line2D([], [], color=MEASUREMENT, ls="--", label="is measured as"),
+        ]
+        figure.legend(handles=legend, loc="lower center", ncols=2, frameon=False, fontsize=CAPTION_SIZE)
+        bottom -= 0.1
+    axes.set(xlim=(middle - half, middle + half), ylim=(bottom, top + 0.2))
+    figure.set_size_inches(2 * half, top + 0.2 - bottom)

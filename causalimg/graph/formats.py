@@ -34,17 +34,21 @@ class Portable(ABC):
 
     def to_yaml(self) -> str:
         """The graph as YAML text."""
-        return yaml.safe_dump(self.to_data(), sort_keys=False)
+        return yaml.safe_dump(self.to_data(), sort_keys=False, default_flow_style=None, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, source: str | Path) -> "Graph":
         """The graph that a YAML file (a `Path`) or YAML text describes."""
-        return cls.from_data(yaml.safe_load(source.read_text() if isinstance(source, Path) else source))
+        try:
+            data = yaml.safe_load(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
+        except yaml.YAMLError as error:
+            raise ValueError(f"no YAML: {error}") from None
+        return cls.from_data(data)
 
-    def to_networkx(self) -> nx.DiGraph:
-        """A `networkx.DiGraph`: each node carries its variable's data (without parents), each edge points from cause to effect."""
+    def to_networkx(self) -> "nx.DiGraph[str]":
+        """A `networkx.DiGraph`: nodes carry their variable's data (without parents), edges point from cause to effect."""
         data = self.to_data()
-        graph = nx.DiGraph(title=data["title"])
+        graph: nx.DiGraph[str] = nx.DiGraph(title=data["title"])
         for name, variable in data["variables"].items():
             graph.add_node(name, **{key: value for key, value in variable.items() if key != "parents"})
         for name, variable in data["variables"].items():
@@ -52,7 +56,12 @@ class Portable(ABC):
         return graph
 
     @classmethod
-    def from_networkx(cls, graph: nx.DiGraph) -> "Graph":
+    def from_networkx(cls, graph: "nx.DiGraph[str]") -> "Graph":
         """The graph of a `networkx.DiGraph` whose nodes carry ``kind`` and the kind's fields."""
-        variables = {name: {**node, "parents": list(graph.predecessors(name))} for name, node in graph.nodes(data=True)}
+        if not graph.is_directed():
+            raise ValueError(f"a causal graph has directed edges: expected a networkx.DiGraph, got {graph}")
+        variables = {name: dict(node) for name, node in graph.nodes(data=True)}
+        for name, variable in variables.items():
+            if parents := list(graph.predecessors(name)):
+                variable["parents"] = parents
         return cls.from_data({"title": graph.graph.get("title", "Graph"), "variables": variables})

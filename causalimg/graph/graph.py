@@ -14,75 +14,68 @@ A measurement is not an edge: ``lv_area`` causes ``x`` and is read off it.
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from keyword import iskeyword
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx as nx
 
-from causalimg.errors import check_known, unknown
+from causalimg.errors import check_known, located
+from causalimg.graph.declaration import Written, acyclic, resolved
 from causalimg.graph.draw import draw
 from causalimg.graph.formats import Portable
-from causalimg.graph.quantities import MM2, Quantity
+from causalimg.graph.quantities import Quantity
 from causalimg.graph.variables import Continuous, Image, Variable
 
-# YAML 1.1 reads some of these as booleans or null; the others are words of the model's own methods.
-RESERVED = frozenset("on off yes no true false null none self graph seed n do device steps".split())
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Graph(Portable):
     """Variables by name, ordered so that causes come before effects, frozen; their parents are names.
 
-    Raises ValueError on anything wrong when it is made: unknown parent, cycle, reserved name, a measurement whose image is
-    ambiguous or lacks the spacing that its unit needs.
+    A subclass of a graph has its variables too, and may replace some. Raises ValueError on anything wrong when it is made:
+    unknown parent, cycle, reserved name, a measurement whose image is ambiguous or lacks the spacing that its unit needs;
+    TypeError for what is no variable.
     """
 
-    _declared: ClassVar[dict[str, Variable]] = {}
+    title: str
+    variables: Mapping[str, Variable]
+    _declared: ClassVar[Mapping[str, Variable]] = {}
 
     def __init_subclass__(cls) -> None:
-        own = {name: value for name, value in vars(cls).items() if isinstance(value, Variable)}
-        for name in own:
-            if hasattr(Graph, name):
-                raise ValueError(f"{cls.__name__}: {name!r} is a word of Graph itself; choose another name")
-        inherited: dict[str, Variable] = {}
-        for base in reversed(cls.__mro__[1:]):
-            inherited |= getattr(base, "_declared", {})
-        cls._declared = inherited | own
+        cls._declared = {name: value for name, value in vars(cls).items() if not name.startswith("_")}
         cls()
 
     def __init__(self) -> None:
-        self._resolve(type(self).__name__, type(self)._declared)
+        bodies = [vars(ancestor).get("_declared", {}) for ancestor in reversed(type(self).__mro__)]
+        self._resolve(type(self).__name__, [item for body in bodies for item in body.items()])
 
     @classmethod
     def of(cls, title: str = "Graph", /, **variables: Variable) -> "Graph":
         """A graph from variables by name, with parents by name."""
+        return cls._from_items(title, list(variables.items()))
+
+    @classmethod
+    def _from_items(cls, title: str, written: Written) -> "Graph":
         graph = Graph.__new__(Graph)
-        graph._resolve(title, variables)
+        graph._resolve(title, written)
         return graph
 
-    def _resolve(self, title: str, declared: Mapping[str, Variable]) -> None:
+    def _resolve(self, title: str, written: Written) -> None:
         self.title = title
-        for name in declared:
-            if not name.isidentifier() or iskeyword(name) or name.startswith("_") or name.lower() in RESERVED:
-                raise ValueError(f"{title}: {name!r} can't name a variable (a reserved word, or no plain identifier)")
-        resolved = {name: _with_named_parents(f"{title}.{name}", v, declared) for name, v in declared.items()}
-        edges = nx.DiGraph()
-        edges.add_nodes_from(resolved)
-        edges.add_edges_from((parent, name) for name, v in resolved.items() for parent in v.parents)
-        if not nx.is_directed_acyclic_graph(edges):
-            cycle = [cause for cause, _ in nx.find_cycle(edges)]
-            raise ValueError(f"{title}: a cycle: {' -> '.join([*cycle, cycle[0]])}")
-        order = nx.lexicographical_topological_sort(edges, key=list(resolved).index)
-        self._edges = nx.freeze(edges)
-        self.variables: Mapping[str, Variable] = MappingProxyType({name: resolved[name] for name in order})
-        for name, quantity in self.measured.items():
-            self._check_measurement(name, quantity)
+        variables = resolved(title, written, taken=dir(Graph))
+        self._edges = acyclic(title, variables)
+        order = nx.lexicographical_topological_sort(self._edges, key=list(variables).index)
+        self.variables = MappingProxyType({name: variables[name] for name in order})
+        for name in self.measured:
+            self._check_spacing(name, self.image_of(name))
 
-    def _check_measurement(self, name: str, quantity: Quantity) -> None:
-        image = self[self.image_of(name)]
-        if self[name].unit == MM2 and image.spacing is None:  # type: ignore[attr-defined]
-            raise ValueError(f"{self.title}.{name}: a measurement in mm2 needs {self.image_of(name)} to have spacing=(mm, mm)")
+    def _check_spacing(self, name: str, on: str) -> None:
+        variable, image = self[name], self[on]
+        metric = isinstance(variable, Continuous) and variable.unit.startswith("mm")
+        if metric and isinstance(image, Image) and image.spacing is None:
+            raise ValueError(f"{self.title}.{name}: to measure it in mm, {on} needs spacing=(mm, mm)")
 
     def __getitem__(self, name: str) -> Variable:
         check_known("variable", [name], self)
@@ -124,7 +117,8 @@ class Graph(Portable):
         check_known("variable", [name], self)
         said = self.measured[name].image if name in self.measured else None
         if said is not None:
-            check_known("image", [said], self.images)
+            with located(f"{self.title}.{name}"):
+                check_known("image", [said], self.images)
             return said
         caused = [image for image in self.images if image in self.descendants(name)]
         for candidates in (caused, self.images):
@@ -140,14 +134,22 @@ class Graph(Portable):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Graph":
         """The graph that plain `data` describes. Raises ValueError on unknown kinds, fields and parents."""
-        check_known("part of a graph", data, ("title", "variables"))
-        variables = {name: Variable.from_data(one) for name, one in data.get("variables", {}).items()}
-        return Graph.of(data.get("title", "Graph"), **variables)
+        if isinstance(data, Mapping):
+            check_known("part of a graph", data, ("title", "variables"))
+        if not isinstance(data, Mapping) or not isinstance(data.get("variables"), Mapping):
+            raise ValueError(f"expected a mapping of 'title' and 'variables', these by name; got {data!r}")
+        title, written = str(data.get("title", "Graph")), []
+        for name, variable in data["variables"].items():
+            with located(f"{title}.{name}"):
+                written.append((name, Variable.from_data(variable)))
+        return cls._from_items(title, written)
 
-    def draw(self, path: str | Path | None = None) -> Any:
-        """Draw the graph: causes as arrows, measurements as dashed ones. Returns the matplotlib figure; writes it to `path`."""
-        dashed = [(self.image_of(name), name) for name in self.measured]
-        return draw(self._edges, dashed, images=self.images, title=self.title, path=path)
+    def draw(self, path: str | Path | None = None) -> "Figure":
+        """Draw the graph: causes as arrows, measurements as dashed ones. Returns the figure; writes it to `path` if given."""
+        figure = draw(self)
+        if path is not None:
+            figure.savefig(path)
+        return figure
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and list(self.variables.items()) == list(other.variables.items())
@@ -155,33 +157,15 @@ class Graph(Portable):
     def __hash__(self) -> int:
         return hash(tuple(self.variables.items()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Graph.from_data, (self.to_data(),)
+
     def __repr__(self) -> str:
         body = [f"    {name} = {variable!r}" for name, variable in self.variables.items()] or ["    pass"]
         return "\n".join([f"class {self.title}(Graph):", *body])
 
 
-def _with_named_parents(where: str, variable: Variable, declared: Mapping[str, Variable]) -> Variable:
-    names = tuple(_name_of(where, parent, declared) for parent in variable.parents)
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{where}: duplicate parent {name!r}")
-    return variable.model_copy(update={"parents": names}) if names else variable
-
-
-def _name_of(where: str, parent: str | Variable, declared: Mapping[str, Variable]) -> str:
-    if isinstance(parent, str):
-        try:
-            check_known("parent", [parent], declared)
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        return parent
-    for name, variable in declared.items():
-        if variable is parent:  # identity: two variables may be declared alike
-            return name
-    raise ValueError(f"{where}: a parent that is not declared in this graph: {parent!r}")
-
-
-def as_graph(graph: "Graph | type[Graph]") -> "Graph":
+def as_graph(graph: Graph | type[Graph]) -> Graph:
     """The value of a graph given as a class or as a value."""
     if isinstance(graph, type) and issubclass(graph, Graph):
         return graph()

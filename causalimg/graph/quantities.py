@@ -1,8 +1,8 @@
 """Quantities: numbers measured on the outlines of structures in an image.
 
 A quantity is written once for soft and for hard outlines. A soft outline is a map of probabilities, so that the
-quantity is differentiable and can guide (Xia et al., 2025, arXiv:2509.24913, sec. 2.2); a hard one is 0 or 1 and is what is
-reported. Only methods that tensors and arrays share are used: this layer imports no torch.
+quantity is differentiable and can guide (Xia et al., 2025, arXiv:2509.24913, sec. 2.2); a hard one is 0 or 1 and is what
+is reported. Only methods that tensors and arrays share are used: this layer imports no torch.
 """
 
 from abc import abstractmethod
@@ -21,7 +21,8 @@ MM2, PIXELS, FRACTION = "mm2", "px", "fraction"
 class Quantity(Kinded):
     """What is measured on structures. A new one: a subclass with `units`, `structures` and `measure`.
 
-    `image` names the image that is measured; needed only where the graph leaves a choice.
+    `units` are those it can be given in; one that begins with "mm" needs an image whose `spacing` is known. `image` names
+    the image that is measured; needed only where the graph leaves a choice.
     """
 
     units: ClassVar[tuple[str, ...]]
@@ -47,7 +48,11 @@ class Area(Quantity):
     structure: str
 
     def __init__(self, structure: str, **data: Any) -> None:
-        super().__init__(structure=structure, **data)
+        super().__init__(**{"structure": structure, **data})
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        others = [(name, value) for name, value in super().__repr_args__() if name != "structure"]
+        return [(None, self.structure), *others]
 
     @property
     def structures(self) -> tuple[str, ...]:

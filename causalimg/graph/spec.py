@@ -5,15 +5,16 @@ from `Kinded`: its JSON carries ``kind``, the name of its class, and a class is 
 defined, so that a user's own kind makes the round trip like one of ours.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from causalimg.errors import explain, unknown
+from causalimg.errors import check_known, explain
 
 
 class Spec(BaseModel):
-    """Frozen data, validated when made. Raises ValueError in ``where: what`` lines; unknown fields get the nearest name."""
+    """Frozen data, checked when made. Raises ValueError: ``where: what`` lines, the nearest name for an unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,13 +49,14 @@ class Kinded(Spec):
         """The spec that plain `data` describes. Raises ValueError on an unknown kind, with the nearest known one."""
         if isinstance(data, cls):
             return data
-        if not isinstance(data, dict) or "kind" not in data:
-            raise ValueError(f"expected a {cls.__name__} or a mapping with its 'kind', got {data!r}")
-        fields = {key: value for key, value in data.items() if key != "kind"}
-        kind = cls.kinds.get(data["kind"])
-        if kind is None:
-            raise unknown(f"kind of {cls.__name__}", data["kind"], cls.kinds)
-        return kind(**fields)  # type: ignore[return-value]
+        if not isinstance(data, Mapping) or "kind" not in data:
+            raise ValueError(f"expected a {cls.__name__}, or a mapping with its 'kind', got {data!r}")
+        check_known(f"kind of {cls.__name__}", [data["kind"]], cls.kinds)
+        kind = cls.kinds[data["kind"]]
+        made = kind.__new__(kind)
+        # Not kind(**fields): an __init__ of its own only lets a kind take its fields by position.
+        Spec.__init__(made, **{str(key): value for key, value in data.items() if key != "kind"})
+        return made  # type: ignore[return-value]
 
     @model_serializer(mode="wrap")
     def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The kinds of variables: what a value is, in which units, and within which bounds. Data only, no torch."""
 
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
 from causalimg.errors import check_known, unknown
 from causalimg.graph.quantities import Quantity
@@ -11,7 +12,16 @@ from causalimg.graph.spec import Kinded
 if TYPE_CHECKING:
     from torch import Tensor
 
+
+def _variable_or_name(parent: Any) -> "str | Variable":
+    if not isinstance(parent, str | Variable):
+        raise ValueError(f"expected a variable or its name, got {parent!r}")
+    return parent
+
+
+Parent = Annotated["str | Variable", BeforeValidator(_variable_or_name)]
 MeasuredBy = Annotated[SerializeAsAny[Quantity], BeforeValidator(Quantity.from_data)]
+Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Parents(tuple[Any, ...]):
@@ -24,7 +34,7 @@ class _Parents(tuple[Any, ...]):
 class Variable(Kinded):
     """A node of the graph. `parents` are variables (in a class body) or their names."""
 
-    parents: tuple["str | Variable", ...] = ()
+    parents: tuple[Parent, ...] = ()
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         args = super().__repr_args__()
@@ -53,6 +63,11 @@ class Variable(Kinded):
         """The values this variable can take, in words, for messages."""
         return "a number"
 
+    @property
+    def caption(self) -> str:
+        """What a drawing of the graph says under the name: unit, levels or shape."""
+        return ""
+
 
 class _Bounded(Variable):
     bounds: tuple[float | None, float | None] = (None, None)
@@ -61,6 +76,9 @@ class _Bounded(Variable):
     @classmethod
     def _upright(cls, bounds: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
         low, high = bounds
+        for bound in bounds:
+            if bound is not None and not isfinite(bound):
+                raise ValueError(f"{bound} is no bound; None leaves that side open")
         if low is not None and high is not None and not low < high:
             raise ValueError(f"the lower bound {low:g} is not below the upper bound {high:g}")
         return bounds
@@ -76,8 +94,8 @@ class _Bounded(Variable):
 
     @property
     def allowed(self) -> str:
-        low, high = (open_end if bound is None else f"{bound:g}" for bound, open_end in zip(self.bounds, ("-inf", "inf"), strict=True))
-        return f"a number in [{low}, {high}]"
+        low, high = self.bounds
+        return f"a number in [{'-inf' if low is None else f'{low:g}'}, {'inf' if high is None else f'{high:g}'}]"
 
 
 class Continuous(_Bounded):
@@ -100,15 +118,21 @@ class Continuous(_Bounded):
     def allowed(self) -> str:
         return super().allowed + (f" {self.unit}" if self.unit else "")
 
+    @property
+    def caption(self) -> str:
+        return self.unit
+
 
 class Categorical(Variable):
     """One of `levels`. Values are indices into them; users may write the level itself."""
 
-    levels: tuple[str, ...] = Field(min_length=2)
+    levels: tuple[str, ...]
 
     @field_validator("levels")
     @classmethod
     def _distinct(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(levels) < 2:
+            raise ValueError(f"at least two levels are needed, got {levels!r}")
         for level in levels:
             if levels.count(level) > 1:
                 raise ValueError(f"duplicate level {level!r}")
@@ -133,14 +157,30 @@ class Categorical(Variable):
     def allowed(self) -> str:
         return f"one of {', '.join(map(repr, self.levels))}, or its index"
 
+    @property
+    def caption(self) -> str:
+        said = " | ".join(self.levels)
+        return said if len(said) <= 24 else f"{len(self.levels)} levels"
+
 
 class Image(_Bounded):
     """An image of `shape` (channels, height, width), values in `bounds`; `spacing` is a pixel's (row, column) in mm."""
 
     shape: tuple[PositiveInt, PositiveInt, PositiveInt]
-    spacing: tuple[PositiveFloat, PositiveFloat] | None = None
+    spacing: tuple[Millimetres, Millimetres] | None = None
     bounds: tuple[float | None, float | None] = (0.0, 1.0)
+
+    @field_validator("shape", mode="before")
+    @classmethod
+    def _three_numbers(cls, shape: Any) -> Any:
+        if isinstance(shape, list | tuple) and len(shape) != 3:
+            raise ValueError(f"expected (channels, height, width), got {shape!r}")
+        return shape
 
     @property
     def value_shape(self) -> tuple[int, ...]:
         return self.shape
+
+    @property
+    def caption(self) -> str:
+        return " × ".join(map(str, self.shape))

@@ -2,25 +2,37 @@
 
 One interface, three uses: a reader fills in what a table lacks, guides fine-tuning, or judges the result. Who guided may not
 judge. (The field also says anticausal predictor, or pseudo-oracle.)
+
+A reader on disk is a folder with ``reader.json`` (kind, settings, report) and ``reader.safetensors``. Loading runs no code
+from it.
 """
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
 
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from causalimg.configured import Configured
 from causalimg.graph import Graph
 
+DATA, TENSORS = "reader.json", "reader.safetensors"
+
 
 class Reader(Configured, ABC):
     """Reads variables of a graph off an image. Subclass it with `can_read` and `read`.
 
-    `fitted` is the report of how well it reads held-out images, as plain JSON data, saved with it.
+    `fitted` reports how well it reads held-out images, as plain JSON data; it is saved with the reader.
     """
 
-    fitted: ClassVar[dict[str, object]] = {}
+    fitted: dict[str, Any]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.fitted = {}
 
     @abstractmethod
     def can_read(self, graph: Graph) -> tuple[str, ...]:
@@ -33,3 +45,41 @@ class Reader(Configured, ABC):
         Hard (the default): what is reported; a continuous value of shape (batch,), or a level's index. Soft: the
         differentiable form that guides; a continuous value of shape (batch,), or log-probabilities (batch, levels).
         """
+
+    def to_data(self) -> dict[str, Any]:
+        """Kind, settings and report as plain JSON data; `from_data` and `load_state_dict` are the way back."""
+        return {**super().to_data(), "fitted": self.fitted}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """The reader that `data` describes, still without its weights. Raises ValueError if it is not of this kind."""
+        reader = super().from_data({key: value for key, value in data.items() if key != "fitted"})
+        if not isinstance(reader, cls):
+            raise ValueError(f"expected a {cls.__name__}, got a {type(reader).__name__}")
+        reader.fitted = dict(data.get("fitted", {}))
+        return reader
+
+    def save(self, path: str | Path) -> None:
+        """Write the reader into the folder `path`."""
+        folder, data = Path(path), json.dumps(self.to_data(), indent=2)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DATA).write_text(data)
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / TENSORS)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The reader in the folder `path`. Raises FileNotFoundError, or ValueError if it is not of this kind."""
+        reader = cls.from_data(json.loads((Path(path) / DATA).read_text()))
+        reader.load_state_dict(load_file(Path(path) / TENSORS))
+        return reader
+
+    def report(self) -> str:
+        """What `fitted` says, as a short table: a line for each structure or variable, a column for each score."""
+        if not self.fitted:
+            return "not fitted"
+        scores: Mapping[str, Mapping[str, float]] = self.fitted["scores"]
+        columns = list(next(iter(scores.values())))
+        lines = [["", *columns]] + [[name, *(f"{row[column]:.3g}" for column in columns)] for name, row in scores.items()]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(columns) + 1)]
+        cells = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([f"{self.fitted['held_out']} held-out images, {self.fitted['trained_on']} for training", *cells])

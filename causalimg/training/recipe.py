@@ -1,14 +1,17 @@
 """How something is trained: the few numbers a user may want to change, and where it runs, in Lightning Fabric's words."""
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from causalimg.graph.spec import Spec
 
 
 class Recipe(Spec):
-    """AdamW with linear warm-up over `warmup` steps, an average (EMA) of the weights, and clipped gradients.
+    """AdamW with linear warm-up over `warmup` steps, then a cosine; an average (EMA) of the weights; clipped gradients.
 
-    `clip` bounds the gradient's norm. A step whose norm is not finite, or above `skip` times `clip`, is skipped and counted.
+    `batch` counts rows on each device. `clip` bounds the gradient's norm; a step whose norm is not finite, or above
+    `skip` times `clip`, is skipped and counted. Means are logged every `log_every` steps.
     `accelerator`, `devices`, `strategy` and `precision` are Lightning Fabric's.
     """
 
@@ -17,11 +20,11 @@ class Recipe(Spec):
     lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.01
     warmup: NonNegativeInt = 50
-    ema: NonNegativeFloat = 0.995
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.995
     clip: PositiveFloat = 10.0
     skip: PositiveFloat = 100.0
     log_every: PositiveInt = 50
     accelerator: str = "auto"
     devices: int | str = 1
     strategy: str = "auto"
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"

@@ -1,0 +1,7 @@
+"""Figures of tensors and names; nothing here knows a model."""
+
+from causalimg.viz.counterfactual import Pictures as Pictures
+from causalimg.viz.counterfactual import draw_counterfactuals as draw_counterfactuals
+from causalimg.viz.counterfactual import draw_grid as draw_grid
+from causalimg.viz.curves import draw_dose_response as draw_dose_response
+from causalimg.viz.curves import draw_history as draw_history

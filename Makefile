@@ -1,0 +1,48 @@
+# make demo, make test: all they need is Python 3.11 or newer, and make. Everything is installed into .venv.
+# To choose the Python: make PYTHON=python3.12 test
+
+PYTHON ?= python3 python python3.14 python3.13 python3.12 python3.11
+BIN := .venv/bin
+READY := .venv/.ready# touched once everything that pyproject.toml asks for is installed
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1# per test process: two of them share the cores
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint types check format clean
+
+demo: $(READY)
+	$(BIN)/causalimg demo --out demo
+
+test: $(READY)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --cov
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)
+	$(BIN)/mypy
+
+check: lint types test
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv demo out build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(READY): pyproject.toml | $(BIN)/python
+	@echo "Installing into .venv; torch is large, this takes a few minutes the first time."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(PYTHON); do \
+	    if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Making .venv with $$($$python --version)."; \
+	        exec $$python -m venv .venv; \
+	    fi; \
+	done; \
+	echo "causalimg needs Python 3.11 or newer with venv (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+	echo "Tried: $(PYTHON). Name another one: make PYTHON=/path/to/python3" >&2; \
+	exit 1

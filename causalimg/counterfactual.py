@@ -1,0 +1,94 @@
+"""A counterfactual is a value: the whole world that would have been, beside the one that was."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from causalimg.graph import Graph, Image
+from causalimg.scm import Factual
+from causalimg.values import World
+from causalimg.viz.counterfactual import draw_counterfactuals
+
+Measure = Callable[[Mapping[str, Tensor]], World]
+Outline = Callable[[Tensor], World]
+
+
+class Counterfactual(Mapping[str, Tensor]):
+    """The answer to `do`: a mapping from every variable to its counterfactual value.
+
+    `factual` is the world that was, `action` what was set, `measured` what the model's readers read off the new images.
+    A question about one item without a batch dimension is answered without one.
+    """
+
+    def __init__(
+        self, graph: Graph, factual: Factual, action: World, world: World, measure: Measure, outline: Outline
+    ) -> None:
+        self.graph = graph
+        self.action = self._as_asked(action, factual.single)
+        self.factual = self._as_asked(factual.values, factual.single)
+        self._world = world
+        self._was = factual.values
+        self._single = factual.single
+        self._measure = measure
+        self._outline = outline
+
+    @staticmethod
+    def _as_asked(world: World, single: bool) -> World:
+        return {name: value[0] for name, value in world.items()} if single else dict(world)
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.graph[name]  # a name that is no variable is an error that says the nearest one
+        value = self._world[name]
+        return value[0] if self._single else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._world)
+
+    def __len__(self) -> int:
+        return len(self._world)
+
+    def __repr__(self) -> str:
+        set_to = ", ".join(f"{name}={_brief(value)}" for name, value in self.action.items())
+        return f"Counterfactual(do({set_to}), {', '.join(self)})"
+
+    @cached_property
+    def measured(self) -> World:
+        """What the readers read off the counterfactual images, hard, in declared units."""
+        return self._as_asked(self._measure(self._world), self._single)
+
+    @cached_property
+    def measured_before(self) -> World:
+        """What the readers read off the factual images."""
+        return self._as_asked(self._measure(self._was), self._single)
+
+    def plot(self, path: str | Path | None = None, image: str | None = None, rows: int = 8) -> Any:
+        """Factual | counterfactual | difference, with the structures outlined; written to `path`. Returns the figure."""
+        name = image if image is not None else self.graph.images[0]
+        if not isinstance(self.graph[name], Image):
+            raise ValueError(f"{name} is no image; images: {', '.join(self.graph.images)}")
+        before, after = self._was[name][:rows], self._world[name][:rows]
+        masks, masks_after = self._outline(before), self._outline(after)
+        outlines = {structure: (masks[structure], masks_after[structure]) for structure in masks}
+        captions = [self._caption(row) for row in range(len(before))]
+        return draw_counterfactuals(before, after, outlines, captions, path=path)
+
+    def _caption(self, row: int) -> str:
+        lines = []
+        for name, value in self.action.items():
+            target = value if self._single else value[row]
+            if target.ndim:
+                continue
+            lines.append(
+                f"do({name} = {self.graph[name].say(target.item())}), was {self.graph[name].say(self._was[name][row].item())}"
+            )
+            if name in self.measured:
+                reading = self.measured[name] if self._single else self.measured[name][row]
+                lines.append(f"measured {self.graph[name].say(reading.item())}")
+        return "\n".join(lines)
+
+
+def _brief(value: Tensor) -> str:
+    return f"{value.item():g}" if value.numel() == 1 else f"<{tuple(value.shape)}>"

@@ -1,0 +1,65 @@
+"""All that is wrong with a table, found in one pass and said in one error.
+
+A problem is one distinct mistake with the lines of the CSV file it was made on, as an editor numbers them: four hundred cells
+that say ``Female`` are one problem, not four hundred.
+"""
+
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A mistake: `what` is wrong, `where` (a column or an argument), of which `kind`, on which `lines` (none: all of it)."""
+
+    where: str
+    kind: str
+    what: str
+    lines: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}{_said(self.lines)}"
+
+
+class TableError(ValueError):
+    """Everything wrong with the table at `path`: `problems` has it all, the message at most five of a kind."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        self.problems = problems
+        ordered = sorted(problems, key=lambda problem: (problem.where, problem.kind))
+        lines = []
+        for (where, _), alike in groupby(ordered, key=lambda problem: (problem.where, problem.kind)):
+            listed = [str(problem) for problem in alike]
+            more = len(listed) - SHOWN
+            lines += listed[:SHOWN] + ([f"{where}: ... and {more} more like these"] if more > 0 else [])
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n  ".join([f"{path}: {count}", *lines]))
+
+
+class Problems:
+    """Collects what is wrong with the table at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: dict[tuple[str, str, str], list[int]] = {}
+
+    def add(self, where: str, kind: str, what: str, line: int | None = None) -> None:
+        """Note a mistake; the same one on another line is the same problem."""
+        lines = self._lines.setdefault((where, kind, what), [])
+        if line is not None:
+            lines.append(line)
+
+    def check(self) -> None:
+        """Raise TableError if anything was noted."""
+        if self._lines:
+            raise TableError(self._path, [Problem(*key, tuple(lines)) for key, lines in self._lines.items()])
+
+
+def _said(lines: tuple[int, ...]) -> str:
+    if not lines:
+        return ""
+    more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return f" (line{'s' * (len(lines) > 1)} {', '.join(map(str, lines[:SHOWN]))}{more})"

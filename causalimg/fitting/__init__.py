@@ -1,0 +1,1 @@
+"""Training a structural causal model: by likelihood, then guided by readers."""

@@ -1,0 +1,65 @@
+"""From what was written to what is meant: which names are fit for variables, and which variables the parents are."""
+
+from collections.abc import Container, Mapping, Sequence
+from keyword import iskeyword
+
+import networkx as nx
+
+from causalimg.errors import check_known, located
+from causalimg.graph.variables import Variable
+
+Written = Sequence[tuple[str, Variable]]
+"""Variables by name, as they were written; of two with one name the later counts, but either may be named as a parent."""
+
+# YAML 1.1 reads the first line as booleans or null; the second are arguments of the methods that take variables by name.
+RESERVED = frozenset(
+    "on off yes no true false null none "  # noqa: SIM905
+    "self title variables graph train val seed log n do".split()
+)
+
+
+def resolved(title: str, written: Written, taken: Container[str]) -> dict[str, Variable]:
+    """The variables by name, with parents by name. Raises ValueError for an unfit name (`taken` are) and unknown parents."""
+    variables = dict(written)
+    for name, variable in variables.items():
+        _check_name(title, name, taken)
+        if not isinstance(variable, Variable):
+            raise TypeError(f"{title}.{name}: expected a variable, got {variable!r}")
+    return {name: _with_named_parents(f"{title}.{name}", variable, written) for name, variable in variables.items()}
+
+
+def _check_name(title: str, name: object, taken: Container[str]) -> None:
+    plain = isinstance(name, str) and name.isidentifier() and not iskeyword(name) and not name.startswith("_")
+    if not plain or str(name).lower() in RESERVED or name in taken:
+        raise ValueError(f"{title}: {name!r} can't name a variable: it is a reserved word, or no plain identifier")
+
+
+def _with_named_parents(where: str, variable: Variable, written: Written) -> Variable:
+    with located(where):
+        names = tuple(_name_of(parent, written) for parent in variable.parents)
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"duplicate parent {name!r}")
+    return variable.model_copy(update={"parents": names}) if names else variable
+
+
+def _name_of(parent: str | Variable, written: Written) -> str:
+    if isinstance(parent, str):
+        check_known("parent", [parent], [name for name, _ in written])
+        return parent
+    names = {name for name, variable in written if variable is parent}  # identity: two may be declared alike
+    if len(names) != 1:
+        what = f"one object named {' and '.join(sorted(names))}" if names else "not declared in this graph"
+        raise ValueError(f"a parent that is {what}: {parent!r}")
+    return names.pop()
+
+
+def acyclic(title: str, variables: Mapping[str, Variable]) -> "nx.DiGraph[str]":
+    """The edges from causes to effects. Raises ValueError that shows a cycle where there is one."""
+    edges: nx.DiGraph[str] = nx.DiGraph()
+    edges.add_nodes_from(variables)
+    edges.add_edges_from((str(parent), name) for name, variable in variables.items() for parent in variable.parents)
+    if not nx.is_directed_acyclic_graph(edges):
+        cycle = [edge[0] for edge in nx.find_cycle(edges)]
+        raise ValueError(f"{title}: a cycle: {' -> '.join([*cycle, cycle[0]])}")
+    return edges

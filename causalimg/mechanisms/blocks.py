@@ -1,0 +1,48 @@
+"""Convolutional blocks whose features the parents modulate.
+
+Parents enter as one embedding per sample, and each block turns it into a scale and a shift per channel, broadcast over the
+image (*FiLM*, Perez et al., 2018, arXiv:1709.07871): what a concatenated full-resolution map would add through the
+convolution, for a fraction of its time and memory, and a gain besides.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Modulated(nn.Module):
+    """Residual block (batch, width, h, w) -> the same, modulated by an embedding (batch, embedding); 0 for a block without."""
+
+    def __init__(self, width: int, embedding: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(embedding, 2 * width) if embedding else None
+        nn.init.zeros_(self.second.weight)  # starts as the identity: deep stacks train without normalisation
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+        hidden = self.first(F.silu(features))
+        if self.film is not None:
+            gain, offset = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
+            hidden = torch.addcmul(hidden + offset, hidden, gain)
+        out: Tensor = features + self.second(F.silu(hidden))
+        return out
+
+
+class Stage(nn.Module):
+    """`blocks` modulated blocks at one resolution."""
+
+    def __init__(self, width: int, embedding: int, blocks: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Modulated(width, embedding) for _ in range(blocks))
+
+    def forward(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+        for block in self.blocks:
+            features = block(features, embedding)
+        return features
+
+
+def double(features: Tensor, project: nn.Module) -> Tensor:
+    """Twice the resolution: project to the new width first, where pixels are few."""
+    return F.interpolate(project(features), scale_factor=2.0, mode="nearest")

@@ -1,0 +1,104 @@
+"""A hierarchical VAE as an image mechanism, with an exogenous prior.
+
+*High Fidelity Image Counterfactuals with Probabilistic Causal Models* (De Sousa Ribeiro et al., ICML 2023, arXiv:2306.15764).
+Latents z = (z_1, ..., z_L), coarse to fine, and pixel noise ε are the exogenous noise of the image x with parents pa::
+
+    z_l ~ p(z_l | z_<l)                      prior: parents have no part in it, so z is exogenous
+    z_l ~ q(z_l | z_<l, x, pa)               posterior: from an encoder that sees the image and its parents
+    x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa).u, pa) = x exactly
+
+    nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
+Two streams run from coarse to fine. The exogenous one sees z only and carries the prior. The other is modulated by the
+parents (see `blocks`) and makes the image. A counterfactual costs one encoder pass and, per question, one decoder pass.
+"""
+
+from typing import ClassVar, Literal, cast
+
+import torch
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from causalimg.graph import Image
+from causalimg.mechanisms.context import Context
+from causalimg.mechanisms.hierarchy import Decoder, Encoder, LatentStream
+from causalimg.mechanisms.likelihood import LIKELIHOODS
+from causalimg.mechanisms.mechanism import Abduction, Mechanism, Noise, Values
+from causalimg.training.recipe import Recipe
+
+
+class HVAE(Mechanism):
+    """Hierarchical VAE for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
+
+    `widths` are the channels per resolution, fine to coarse: the finest is half the image's, each further one half again.
+    `latents` are the channels of z at each (0: none there). `scale_floor` bounds σ from below, as a fraction of the
+    image's range: it keeps flat regions from buying an unbounded likelihood.
+    """
+
+    handles = (Image,)
+    recipe: ClassVar[Recipe] = Recipe(steps=2000, batch=32, lr=2e-3, warmup=100)
+
+    widths: tuple[PositiveInt, ...] = (24, 48, 96, 128)
+    latents: tuple[NonNegativeInt, ...] = (0, 4, 8, 16)
+    blocks: PositiveInt = 1
+    embedding: PositiveInt = 64
+    likelihood: Literal["gaussian", "discretised"] = "gaussian"
+    scale_floor: PositiveFloat = 0.01
+
+    def build(self) -> None:
+        channels, height, width = self.variable.value_shape
+        self._check(channels, height, width)
+        self.low, self.high = self.variable.bounds
+        factor = 2 ** len(self.widths)
+        self.context = Context(self.parents)
+        self.embed = nn.Sequential(
+            nn.Linear(self.context.width, self.embedding),
+            nn.SiLU(),
+            nn.Linear(self.embedding, self.embedding),
+            nn.SiLU(),
+        )
+        self.encoder = Encoder(channels, self.widths, self.embedding, self.blocks)
+        self.latent = LatentStream(self.widths, self.latents, (height // factor, width // factor))
+        self.decoder = Decoder(channels, self.widths, self.latent, self.embedding, self.blocks)
+
+    def noise(self, n: int) -> Noise:
+        z = self.latent.draw(n)
+        return {**z, "eps": torch.randn(n, *self.variable.value_shape, device=self.latent.start.device)}
+
+    def predict(self, u: Noise, parents: Values) -> Tensor:
+        u = cast(dict[str, Tensor], u)
+        loc, scale = self._pixels(self.latent.features(u), self._embed(parents, len(u["eps"])))
+        return self.low + (self.high - self.low) * (loc + scale * u["eps"]).clamp(0, 1)
+
+    def abduct(self, value: Tensor, parents: Values) -> Abduction:
+        unit = (value - self.low) / (self.high - self.low)
+        embedding = self._embed(parents, len(value))
+        z, features, divergence = self.latent.infer(self.encoder(2 * unit - 1, embedding))
+        loc, scale = self._pixels(features, embedding)
+        nll = LIKELIHOODS[self.likelihood](unit, loc, scale) + divergence
+        return Abduction({**z, "eps": (unit - loc) / scale}, nll)
+
+    def _embed(self, parents: Values, n: int) -> Tensor:
+        embedded: Tensor = self.embed(self.context(parents, n))
+        return embedded
+
+    def _pixels(self, features: list[Tensor | None], embedding: Tensor) -> tuple[Tensor, Tensor]:
+        loc, raw_scale = self.decoder(features, embedding)
+        return 0.5 + 0.5 * loc.float(), self.scale_floor + F.softplus(raw_scale.float() - 2.0)
+
+    def _check(self, channels: int, height: int, width: int) -> None:
+        factor = 2 ** len(self.widths)
+        if len(self.latents) != len(self.widths):
+            raise ValueError(f"HVAE: {len(self.widths)} widths need as many latents, got {len(self.latents)}")
+        if not any(self.latents):
+            raise ValueError("HVAE: no latents at any resolution; give at least one more than 0")
+        if None in self.variable.bounds:
+            raise ValueError("HVAE: an image needs bounds on both sides, such as (0, 1)")
+        if channels not in (1, 3):
+            raise ValueError(f"HVAE: an image has 1 or 3 channels, not {channels}")
+        nearest = tuple(max(factor, round(side / factor) * factor) for side in (height, width))
+        if (height, width) != nearest:
+            raise ValueError(
+                f"HVAE: {height}x{width} is not divisible by {factor} ({len(self.widths)} widths); the nearest size that works is "
+                f"{nearest[0]}x{nearest[1]}"
+            )

@@ -1,0 +1,213 @@
+"""The model a user holds: declared as a graph, compiled, fitted, fine-tuned, asked.
+
+    model = compile(Heart, segmentor, x=HVAE(widths=(32, 64, 128)))
+    model.fit(train, val)                                  # likelihood
+    model.finetune(train, val, guidance=[segmentor])       # Seg-CFT
+    cf = model.do(x, lv_area=900.0)                        # do = predict ∘ act ∘ abduct
+
+Models hold no intervention: every answer is a new value.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from causalimg import storage
+from causalimg.counterfactual import Counterfactual
+from causalimg.errors import check_known
+from causalimg.fitting.finetune import Finetuning, finetune
+from causalimg.fitting.likelihood import fit_mechanism
+from causalimg.graph import Graph, as_graph
+from causalimg.mechanisms import Mechanism, default_mechanism
+from causalimg.readers.fingerprint import fingerprint
+from causalimg.readers.panel import Panel
+from causalimg.readers.reader import Reader
+from causalimg.scm import SCM, Factual
+from causalimg.training.seeds import seeded
+from causalimg.training.history import History
+from causalimg.training.recipe import Recipe
+from causalimg.values import World, columns, widen
+
+
+def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanism) -> "CausalModel":
+    """A model of `graph`, untrained. Variables without a mechanism named for them get their kind's default.
+
+    Raises ValueError for an unknown variable, a reader that reads nothing of this graph, and two readers of one variable;
+    TypeError for a mechanism that can't produce its variable.
+    """
+    declared = as_graph(graph)
+    check_known("variable", mechanisms, declared)
+    bound = {
+        name: mechanisms.get(name, default_mechanism(name, declared[name])).bind(declared, name) for name in declared
+    }
+    return CausalModel(declared, bound, Panel(declared, readers))
+
+
+class CausalModel(SCM):
+    """A deep structural causal model with readers for what is measured on its images. Made by `compile` or `load`."""
+
+    def __init__(self, graph: Graph, mechanisms: Mapping[str, Mechanism], readers: "Panel") -> None:
+        super().__init__(graph, mechanisms)
+        self.readers = readers
+        self.guided_by: list[str] = []  # fingerprints: who guided may not judge
+
+    # -- training ------------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        train: Mapping[str, Any],
+        val: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        log: Path | None = None,
+        **recipes: Recipe,
+    ) -> dict[str, History]:
+        """Fit every mechanism by likelihood; returns their histories. Columns a reader can fill may be missing.
+
+        `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. Raises
+        ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
+        """
+        check_known("variable", recipes, self.graph)
+        data = self.complete(train)
+        held_out = None if val is None else self.complete(val)
+        return {
+            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name, mechanism.recipe), seed, log)
+            for name, mechanism in self.mechanisms.items()
+        }
+
+    def finetune(
+        self,
+        train: Mapping[str, Any],
+        val: Mapping[str, Any] | None = None,
+        *,
+        guidance: Sequence[Reader],
+        settings: Finetuning = Finetuning(),
+        seed: int = 0,
+        log: Path | None = None,
+    ) -> History:
+        """Counterfactual fine-tuning of the image mechanism under `guidance` (Xia et al., 2025, arXiv:2509.24913).
+
+        The guided readings of the counterfactual approach their targets while the likelihood stays within a tolerance of
+        the fitted model's. Readers are left as they are. Raises ValueError where nobody guides anything.
+        """
+        data = self.complete(train)
+        held_out = None if val is None else self.complete(val)
+        history = finetune(self, data, held_out, Panel(self.graph, guidance), settings, seed, log)
+        self.guided_by += [fingerprint(reader) for reader in guidance]
+        return history
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def do(self, x: Any, /, *, seed: int = 0, **interventions: Any) -> Counterfactual:
+        """The world that would have been, had the variables been as `interventions` say.
+
+        `x`: an image, one (channels, height, width) or a batch; or a mapping of what is known; or what `abduct` returned,
+        which is not encoded again. Each intervention is a value in the declared unit, a level by name, a tensor with one value per
+        item, or a callable on the factual value, such as `scale(1.2)` or `shift(-10)`. Several values for one item are as
+        many questions. The same `seed` gives the same answer.
+
+        Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, and variables that are neither given
+        nor readable.
+        """
+        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
+        return self.predict(factual, self.act(factual, **interventions))
+
+    @torch.no_grad()
+    def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
+        """What was seen, completed by the readers, and the noise that explains it. Ask it as often as you like."""
+        given = x if hasattr(x, "keys") else {self._only_image(): x}
+        world, single = columns(self.graph, given, self.device)
+        world = self.complete(world)
+        with seeded(seed, self.device):
+            return Factual(world, self.explain(world), single)
+
+    def act(self, factual: Factual, /, **interventions: Any) -> World:
+        """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
+        the number of questions where `factual` is one item."""
+        check_known("variable", interventions, self.graph)
+        said = {
+            name: value(factual.values[name]) if callable(value) else value for name, value in interventions.items()
+        }
+        action, _ = columns(self.graph, said, self.device)
+        for name, value in action.items():
+            if len(value) not in (1, factual.n) and factual.n != 1:
+                raise ValueError(f"do({name}=...): {len(value)} values for {factual.n} items")
+        return action
+
+    @torch.no_grad()
+    def predict(self, factual: Factual, action: World, /) -> Counterfactual:
+        """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was."""
+        n = max([factual.n, *map(len, action.values())])
+        if n != factual.n:
+            factual = factual.widened(n)
+        action = {name: widen(value, n, len(self.graph[name].value_shape)) for name, value in action.items()}
+        world = self.propagate(factual, action)
+        return Counterfactual(self.graph, factual, action, world, self.measure, self.readers.outlines)
+
+    def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
+        """`n` samples of the observational distribution or, with `do`, of the interventional one."""
+        action, _ = columns(self.graph, do or {}, self.device)
+        with seeded(seed, self.device):
+            return self.draw(n, action)
+
+    def measure(self, world: Mapping[str, Any] | Tensor) -> World:
+        """What the readers read off the images of `world` (or off an image), hard, in declared units."""
+        given = {self._only_image(): world} if isinstance(world, Tensor) else world
+        images, single = columns(self.graph, {k: given[k] for k in self.graph.images if k in given}, self.device)
+        read = self.readers.read_all(images, self._readable(images))
+        return {name: value[0] for name, value in read.items()} if single else read
+
+    def complete(self, given: Mapping[str, Any]) -> World:
+        """`given`, checked, with what is missing read off its images. Raises ValueError that lists what nothing supplies."""
+        world, _ = columns(self.graph, given, self.device)
+        missing = [name for name in self.graph if name not in world]
+        readable = [name for name in missing if name in self._readable(world)]
+        if lost := [name for name in missing if name not in readable]:
+            raise ValueError(
+                f"missing: {', '.join(lost)}. Give a value for each, or compile the model with a reader of it."
+            )
+        if readable:
+            world |= columns(self.graph, self.readers.read_all(world, readable), self.device)[0]
+        return {name: world[name] for name in self.graph}
+
+    def _readable(self, world: Mapping[str, Tensor]) -> list[str]:
+        return [name for name in self.readers.by_variable if self.graph.image_of(name) in world]
+
+    def _only_image(self) -> str:
+        if len(self.graph.images) != 1:
+            raise ValueError(f"say which image: a mapping with one of {', '.join(self.graph.images) or '(no images)'}")
+        return self.graph.images[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is; `model.to("cuda")` moves it."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    # -- on disk -------------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Write graph, mechanisms and readers into `folder`, as JSON and safetensors only."""
+        spec = {
+            "graph": self.graph.to_data(),
+            "mechanisms": {name: mechanism.to_data() for name, mechanism in self.mechanisms.items()},
+            "readers": [reader.to_data() for reader in self.readers.readers],
+            "guided_by": self.guided_by,
+        }
+        storage.write(folder, spec, self.state_dict())
+
+    @classmethod
+    def load(cls, folder: str | Path, *readers: Reader) -> "CausalModel":
+        """The model that `save` wrote. `readers` stand in for those that wrap a user's own network, which no file holds.
+
+        Raises FileNotFoundError for a folder that is none; ValueError for a kind of mechanism that is not imported.
+        """
+        spec, tensors = storage.read(folder)
+        graph = Graph.from_data(spec["graph"])
+        mechanisms = {name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()}
+        model = cls(graph, mechanisms, Panel(graph, readers or [Reader.from_data(data) for data in spec["readers"]]))
+        model.load_state_dict(tensors)
+        model.guided_by = spec["guided_by"]
+        return model

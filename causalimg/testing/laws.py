@@ -1,0 +1,139 @@
+"""The laws of the contract of mechanisms, one function each; the docstring is the law."""
+
+import json
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from causalimg.graph import Categorical, Image
+from causalimg.mechanisms.mechanism import Mechanism
+from causalimg.testing.case import Case, map_noise, parts
+
+Law = Callable[[Case], None]
+DRAWS = 2048
+
+
+def noise_has_a_row_per_sample(case: Case) -> None:
+    """noise(n) has n rows, for 0, 1 and many, is finite, and lives on the mechanism's device."""
+    for n in (0, 1, len(case.value)):
+        for part in parts(case.mechanism.noise(n)).values():
+            assert len(part) == n, f"noise({n}) has shape {tuple(part.shape)}"
+            assert part.device == case.value.device, f"the noise is on {part.device}, the mechanism on {case.value.device}"
+            assert part.isfinite().all(), "noise that is not finite"
+
+
+def predictions_are_values(case: Case) -> None:
+    """predict gives (batch, *value_shape), float32 (levels: int64), allowed values; for 0, 1 and many samples."""
+    for n in (0, 1, len(case.value)):
+        value = case.mechanism.predict(case.mechanism.noise(n), case.rows(slice(n)))
+        assert value.shape == (n, *case.variable.value_shape), f"{n} samples have shape {tuple(value.shape)}"
+        assert value.dtype == case.value.dtype, f"expected {case.value.dtype}, got {value.dtype}"
+        assert not case.variable.outside(value).any(), f"a value that is not {case.variable.allowed}"
+
+
+def abduction_finds_noise(case: Case) -> None:
+    """abduct(...).u has the names, shapes and types of noise(n)."""
+    drawn, found = parts(case.mechanism.noise(len(case.value))), parts(case.abduct().u)
+    assert set(found) == set(drawn), f"parts {sorted(found)}, but noise has {sorted(drawn)}"
+    for name, part in drawn.items():
+        assert found[name].shape == part.shape, f"shape {tuple(found[name].shape)}, but noise has {tuple(part.shape)}"
+        assert found[name].dtype == part.dtype, f"{found[name].dtype}, but noise is {part.dtype}"
+
+
+def prediction_undoes_abduction(case: Case) -> None:
+    """predict(abduct(v, pa).u, pa) is v to 1e-5 of its scale, whatever abduct draws, for data and for what was predicted."""
+    with torch.no_grad():
+        predicted = case.mechanism.predict(case.mechanism.noise(len(case.value)), case.parents)
+        for value in (case.value, case.value, predicted, predicted):
+            again = case.mechanism.predict(case.mechanism.abduct(value, case.parents).u, case.parents)
+            assert_close(again, value, rtol=1e-5, atol=1e-5 * float(value.double().std()))
+
+
+def rows_do_not_mix(case: Case) -> None:
+    """What predict gives for a row, and the nll unless it is drawn, are the same alone as in a batch."""
+    u, nll = case.abduct()
+    together = case.mechanism.predict(u, case.parents)
+    for i in range(min(4, len(case.value))):
+        row = slice(i, i + 1)
+        alone = case.mechanism.predict(map_noise(lambda part, row=row: part[row], u), case.rows(row))
+        assert_close(alone, together[row], rtol=1e-4, atol=1e-4)
+        if not case.nll_is_drawn():
+            assert_close(case.mechanism.abduct(case.value[row], case.rows(row)).nll, nll[row], rtol=1e-4, atol=1e-4)
+
+
+def nll_reaches_every_parameter(case: Case) -> None:
+    """nll is finite, of shape (batch,), and gives every parameter that requires grad a finite gradient."""
+    nll = case.abduct().nll
+    assert nll.shape == (len(case.value),), f"nll has shape {tuple(nll.shape)}"
+    assert nll.isfinite().all(), f"nll is not finite: {nll}"
+    _check_gradients(nll, {name: p for name, p in case.mechanism.named_parameters() if p.requires_grad})
+
+
+def prediction_is_differentiable(case: Case) -> None:
+    """predict is differentiable in the noise and in the continuous parents, unless the variable is discrete."""
+    if case.variable.discrete:
+        return
+    u = map_noise(lambda part: part.detach().requires_grad_(), case.abduct().u)
+    parents = {name: column.clone().requires_grad_(column.is_floating_point()) for name, column in case.parents.items()}
+    wanted = {f"noise {name}": part for name, part in parts(u).items()} | parents
+    value = case.mechanism.predict(u, parents)
+    _check_gradients(value, {name: tensor for name, tensor in wanted.items() if tensor.requires_grad})
+
+
+def nll_is_of_a_density(case: Case) -> None:
+    """exp(-nll) of a number, in its natural unit, adds up to one over what predict gives, unless the nll is drawn."""
+    if isinstance(case.variable, Image) or case.nll_is_drawn():
+        return
+    with torch.no_grad():
+        for row in range(2):
+            total = _total_probability(case, row)
+            assert abs(total - 1) < 0.1, f"it adds up to {total:.3g}"
+
+
+def a_saved_copy_is_the_same(case: Case) -> None:
+    """to_data (plain JSON) and state_dict make the same mechanism again, bit by bit."""
+    data = json.loads(json.dumps(case.mechanism.to_data()))
+    copy = Mechanism.from_data(data).bind(case.graph, case.name).to(case.value.device)
+    copy.load_state_dict(case.mechanism.state_dict())
+    u = case.mechanism.noise(len(case.value))
+    assert torch.equal(copy.predict(u, case.parents), case.mechanism.predict(u, case.parents)), "the copy predicts otherwise"
+
+
+LAWS: tuple[Law, ...] = (
+    noise_has_a_row_per_sample,
+    predictions_are_values,
+    abduction_finds_noise,
+    prediction_undoes_abduction,
+    rows_do_not_mix,
+    nll_reaches_every_parameter,
+    prediction_is_differentiable,
+    nll_is_of_a_density,
+    a_saved_copy_is_the_same,
+)
+
+
+def _check_gradients(values: Tensor, wanted: dict[str, Tensor]) -> None:
+    if not wanted:
+        return
+    gradients = torch.autograd.grad(values.mean(), list(wanted.values()), allow_unused=True)
+    for name, gradient in zip(wanted, gradients, strict=True):
+        assert gradient is not None, f"no gradient reaches {name}"
+        assert gradient.isfinite().all(), f"the gradient of {name} is not finite"
+
+
+def _total_probability(case: Case, row: int) -> float:
+    """The integral (sum, for levels) of exp(-nll) under the parents of `row`, on a grid that is dense where predictions are."""
+
+    def parents(n: int) -> dict[str, Tensor]:
+        return {name: column[row].expand(n, *column[row].shape) for name, column in case.parents.items()}
+
+    if isinstance(case.variable, Categorical):
+        grid = torch.arange(len(case.variable.levels), device=case.value.device)
+        return float(case.mechanism.abduct(grid, parents(len(grid))).nll.neg().exp().sum())
+    draws = case.mechanism.predict(case.mechanism.noise(DRAWS), parents(DRAWS)).sort().values
+    grid = torch.cat([torch.lerp(draws[:-1], draws[1:], step / 8) for step in range(8)]).sort().values
+    inside = torch.trapezoid(case.mechanism.abduct(grid, parents(len(grid))).nll.neg().exp(), grid)
+    on_bounds = (draws == draws[:1]).float().mean() + (draws == draws[-1:]).float().mean()  # atoms have no density
+    return float(inside + on_bounds)

@@ -1,0 +1,97 @@
+"""The one training loop: whatever can say a loss about a batch is trained here.
+
+Nothing is copied to the host but at the steps that are logged. What is validated is what is kept: the average of the
+weights, where it was best.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from causalimg.training.batches import batches, check_columns
+from causalimg.training.ema import Average
+from causalimg.training.history import History
+from causalimg.training.learner import Learner, learning_rate, train_mode
+from causalimg.training.progress import progress
+from causalimg.training.recipe import Recipe
+from causalimg.training.recorder import Recorder
+from causalimg.training.seeds import seeded
+from causalimg.training.selection import Selection
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+VALIDATIONS = 10
+HOPELESS = 50
+"""So many steps skipped in a row, or all of a shorter training, are an error."""
+
+
+def train(
+    step: nn.Module,
+    data: Mapping[str, Tensor],
+    recipe: Recipe,
+    *,
+    label: str,
+    seed: int = 0,
+    validate: Callable[[], float] | None = None,
+    log: Path | None = None,
+) -> History:
+    """Train what requires grad in `step` on random batches of `data`: columns by name, rows along the first dimension.
+
+    `step(batch)` gives a 0-d loss and 0-d metrics, the same names every time. Its parts that are wholly frozen stay in
+    eval mode. About ten times `validate` (lower is better) is called, without grad, in eval mode, on the device that
+    trains, with the same random draws, on the averaged weights; the best of these stay, or without `validate` the last.
+    `step` comes back in eval mode, on the device where it was. `log` gets every row as soon as it is made.
+
+    Raises ValueError where `data` won't do or nothing requires grad, and RuntimeError where the loss is not finite, 50
+    steps in a row are skipped (see `Recipe`), or no validation is finite.
+    """
+    if not any(p.requires_grad for p in step.parameters()):
+        raise ValueError(f"{label}: nothing to train: no parameter requires grad")
+    fabric = _launch(recipe)
+    check_columns(data, label, least=fabric.world_size)
+    ends = [*range(recipe.log_every, recipe.steps, recipe.log_every), recipe.steps]
+    logged, judged = frozenset(ends), frozenset(ends[:: -math.ceil(len(ends) / VALIDATIONS)])
+    with (
+        _borrowed(step),
+        seeded(seed + fabric.global_rank, fabric.device),
+        progress(label, recipe.steps, show=fabric.is_global_zero) as advance,
+    ):
+        learner = Learner(fabric, step, recipe)
+        average = Average(step, recipe.ema)
+        selection = Selection(fabric, step, average, validate)
+        recorder = Recorder(fabric, label, log)
+        stream = batches(data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
+        for t in range(1, recipe.steps + 1):
+            batch = next(stream)
+            recorder.count(*learner.learn(t, batch), samples=len(next(iter(batch.values()))))
+            average.update()
+            if t in logged:
+                row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
+                recorder.keep(row | (selection.judge(seed) if t in judged else {}))
+            advance(recorder.rows)
+        selection.settle(label)
+    return History(tuple(recorder.rows))
+
+
+@contextmanager
+def _borrowed(step: nn.Module) -> Iterator[None]:
+    home = next(step.parameters()).device
+    train_mode(step)
+    try:
+        yield
+    finally:
+        step.zero_grad()
+        step.to(home).eval()
+
+
+def _launch(recipe: Recipe) -> "Fabric":
+    from lightning_fabric import Fabric  # takes two seconds to import
+
+    fabric = Fabric(accelerator=recipe.accelerator, devices=recipe.devices, strategy=recipe.strategy)
+    fabric.launch()
+    return fabric

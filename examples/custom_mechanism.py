@@ -1,0 +1,43 @@
+"""A mechanism of your own: noise with heavier tails than a Gaussian's. Run it to see it held to the contract."""
+
+import torch
+from torch import Tensor
+from torch.distributions import Laplace
+
+import causalimg as ci
+from causalimg.mechanisms.hypernetwork import Hypernetwork
+from causalimg.testing import check_mechanism
+
+
+class LaplaceNoise(ci.Mechanism):
+    """v = m(pa) + s(pa) u, with u ~ Laplace(0, 1), for numbers without bounds."""
+
+    handles = (ci.Continuous,)
+    width: int = 16  # a setting: LaplaceNoise(width=32)
+
+    def build(self) -> None:
+        self.network = Hypernetwork(self.parents, self.width, outputs=2)
+        self.unit = torch.nn.Buffer(torch.tensor([0.0, 1.0]))  # mean and spread of the data
+
+    def prepare(self, value: Tensor, parents: dict[str, Tensor]) -> None:
+        super().prepare(value, parents)
+        self.unit.copy_(torch.stack([value.mean(), value.std()]))
+
+    def noise(self, n: int) -> Tensor:
+        return Laplace(torch.zeros_like(self.unit[0]), 1.0).sample((n,))
+
+    def given(self, parents: dict[str, Tensor], n: int) -> Laplace:
+        m, log_s = self.network(parents, n).T
+        return Laplace(self.unit[0] + self.unit[1] * m, self.unit[1] * log_s.exp())
+
+    def predict(self, u: Tensor, parents: dict[str, Tensor]) -> Tensor:
+        v = self.given(parents, len(u))
+        return v.loc + v.scale * u
+
+    def abduct(self, value: Tensor, parents: dict[str, Tensor]) -> ci.Abduction:
+        v = self.given(parents, len(value))
+        return ci.Abduction((value - v.loc) / v.scale, -v.log_prob(value))
+
+
+if __name__ == "__main__":
+    check_mechanism(LaplaceNoise(), ci.Graph.of(a=ci.Continuous(), v=ci.Continuous(parents=["a"])), "v")

@@ -1,0 +1,62 @@
+import pickle
+
+import pytest
+
+from causalimg.errors import InvalidSpecError, check_known, located, unknown
+from causalimg.graph import Area
+from causalimg.graph.spec import Spec
+
+
+class Box(Spec):
+    width: int
+    depth: float = 1.0
+
+
+def test_unknown_names_the_thing_the_nearest_name_and_all_known_ones():
+    assert str(unknown("variable", "lv_aera", ["x", "lv_area"])) == (
+        "unknown variable 'lv_aera'. Did you mean 'lv_area'? Known: lv_area, x."
+    )
+
+
+def test_unknown_suggests_nothing_where_nothing_is_near():
+    assert str(unknown("variable", "height", ["x"])) == "unknown variable 'height'. Known: x."
+    assert str(unknown("reader", "lv", [])) == "unknown reader 'lv'. Known: (none)."
+
+
+def test_the_nearest_name_is_found_in_another_case_and_for_other_types():
+    assert "Did you mean 'LV_area'?" in str(unknown("variable", "lv_AREA", ["LV_area"]))
+    assert "unknown level 3." in str(unknown("level", 3, ["a"]))
+
+
+def test_check_known_raises_for_the_first_stranger_only():
+    check_known("variable", ["a", "b"], iter(["b", "a"]))
+    with pytest.raises(ValueError, match="unknown variable 'c'"):
+        check_known("variable", ["a", "c", "d"], ["a", "b"])
+
+
+def test_an_invalid_spec_is_one_line_for_each_mistake():
+    with pytest.raises(InvalidSpecError) as error:
+        Box(depth="deep", widht=3)
+    assert str(error.value).splitlines() == [
+        "Box.width: Field required",
+        "Box.depth: Input should be a valid number, unable to parse string as a number, got 'deep'",
+        "Box: unknown setting 'widht'. Did you mean 'width'? Known: depth, width.",
+    ]
+
+
+def test_located_puts_the_place_before_the_message_and_replaces_the_name_of_a_class():
+    with pytest.raises(ValueError, match=r"^Heart\.x\.width: Input should be a valid integer"), located("Heart.x"):
+        Box(width="wide")
+    with pytest.raises(ValueError, match=r"^Heart\.x: too dark$"), located("Heart.x"):
+        raise ValueError("too dark")
+
+
+def test_located_leaves_other_errors_alone():
+    with pytest.raises(KeyError), located("Heart.x"):
+        raise KeyError("x")
+
+
+def test_an_invalid_spec_survives_the_way_between_processes():
+    with pytest.raises(InvalidSpecError) as error:
+        Area(3)
+    assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
