@@ -26,9 +26,9 @@ from causalimg.readers.fingerprint import fingerprint
 from causalimg.readers.panel import Panel
 from causalimg.readers.reader import Reader
 from causalimg.scm import SCM, Factual
-from causalimg.training.seeds import seeded
 from causalimg.training.history import History
 from causalimg.training.recipe import Recipe
+from causalimg.training.seeds import seeded
 from causalimg.values import World, columns, widen
 
 
@@ -67,14 +67,16 @@ class CausalModel(SCM):
     ) -> dict[str, History]:
         """Fit every mechanism by likelihood; returns their histories. Columns a reader can fill may be missing.
 
-        `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. Raises
+        `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
+        for a JSONL file per variable. Raises
         ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
         """
         check_known("variable", recipes, self.graph)
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
+        logs = {name: None if log is None else log / f"{name}.jsonl" for name in self.graph}
         return {
-            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name, mechanism.recipe), seed, log)
+            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name, mechanism.recipe), seed, logs[name])
             for name, mechanism in self.mechanisms.items()
         }
 
@@ -105,9 +107,9 @@ class CausalModel(SCM):
         """The world that would have been, had the variables been as `interventions` say.
 
         `x`: an image, one (channels, height, width) or a batch; or a mapping of what is known; or what `abduct` returned,
-        which is not encoded again. Each intervention is a value in the declared unit, a level by name, a tensor with one value per
-        item, or a callable on the factual value, such as `scale(1.2)` or `shift(-10)`. Several values for one item are as
-        many questions. The same `seed` gives the same answer.
+        which is not encoded again. Each intervention is a value in the declared unit, a level by name, a tensor with one
+        value per item, or a callable on the factual value, such as `scale(1.2)` or `shift(-10)`. Several values for one item
+        are as many questions. The same `seed` gives the same answer.
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, and variables that are neither given
         nor readable.

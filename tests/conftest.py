@@ -5,8 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+
+settings.register_profile("shared", deadline=None)  # the machine may be busy
+settings.load_profile("shared")
 
 
 @pytest.fixture

@@ -259,10 +259,10 @@ def test_intervals_widen_where_items_of_a_group_are_alike():
 def test_intervals_cover_the_truth_about_95_times_in_100():
     generator = torch.Generator().manual_seed(0)
     hits = 0
-    for trial in range(100):
+    for trial in range(60):
         mean = boot.estimate(boot.mean(torch.randn(40, generator=generator)), boot.resample(range(40), trial))
         hits += mean.low <= 0 <= mean.high
-    assert 88 <= hits <= 99
+    assert 52 <= hits <= 60
 
 
 @settings(deadline=None, max_examples=30)
@@ -271,7 +271,7 @@ def test_weights_mean_repetition(numbers, seed):
     """A statistic under weights is the statistic of items repeated as often."""
     values = torch.tensor(numbers).float()
     x = torch.randn(len(values), generator=torch.Generator().manual_seed(seed))
-    weights = boot.resample(range(len(values)), seed)[:20]
+    weights = boot.resample(range(len(values)), seed)[:8]
     repeats = [torch.repeat_interleave(torch.arange(len(values)), row.long()) for row in weights]
     means, medians, ratios = (
         boot.mean(values)(weights),

@@ -134,6 +134,8 @@ def test_random_values_are_allowed_and_of_the_right_form(graph):
         (Continuous(bounds=(0, None)), [0.0, 1e9], [-0.1, float("inf")]),
         (Continuous(bounds=(None, 2)), [-1e9, 2.0], [2.1, float("nan")]),
         (Categorical(levels=("a", "b")), [0, 1], [2, -1]),
+        (Categorical(levels=("a", "b")), [0.0, 1.0], [0.5, float("nan")]),
+        (Categorical(levels=("a", "b")), [False, True], []),
     ],
 )
 def test_what_a_variable_can_be(variable, inside, outside):
@@ -149,3 +151,9 @@ def test_levels_are_written_by_name_and_kept_as_indices():
         sex.encode("sex", "mael")
     assert sex.allowed == "one of 'female', 'male', or its index"
     assert Heart()["age"].allowed == "a number in [0, 110] year"
+
+
+def test_values_in_words():
+    assert Heart()["age"].say(61.0) == "61 year"
+    assert Continuous().say(0.123456) == "0.1235"
+    assert Heart()["sex"].say(1) == "male"

@@ -87,3 +87,4 @@ def test_the_drawing_says_names_units_and_title_and_lies_within_the_paper(tmp_pa
 
 def test_a_graph_without_measurements_needs_no_legend():
     assert not Graph.of(age=Continuous()).draw().legends
+    assert not Graph.of().draw().legends

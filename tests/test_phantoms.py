@@ -1,6 +1,7 @@
 """Phantoms: the areas are what the table says, and a true counterfactual moves what it must and nothing else."""
 
 from functools import cache
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,9 +21,9 @@ AREAS = [(Heart, name) for name in ("lv_area", "wall_area")] + [
 
 
 @cache
-def world(kind, size=64, n=24, seed=0):
+def world(kind, size=64, n=16):
     phantom = kind(size)
-    return phantom, phantom.sample(n, seed=seed)
+    return phantom, phantom.sample(n, seed=0)
 
 
 def measure(phantom, sample, name):
@@ -30,10 +31,10 @@ def measure(phantom, sample, name):
     return phantom.graph.measured[name].measure(masks, "mm2", phantom.graph["x"].spacing)
 
 
-def union(*samples):
-    """Where any structure of any sample is, and a pixel around it."""
-    found = torch.stack([mask for sample in samples for mask in sample.masks.values()]).any(0)
-    return max_pool2d(found.float(), 3, stride=1, padding=1).bool()
+def near(structures, *samples):
+    """Where any of the structures is in any of the samples, and two pixels around it."""
+    found = torch.stack([sample.masks[structure] for sample in samples for structure in structures]).any(0)
+    return max_pool2d(found.float(), 5, stride=1, padding=2).bool()
 
 
 def moved(before, after):
@@ -101,11 +102,11 @@ def test_structures_differ_in_brightness_as_they_should(kind):
 @pytest.mark.parametrize("kind", PHANTOMS)
 def test_a_seed_determines_the_sample_and_another_gives_others(kind):
     phantom, sample = world(kind)
-    again = phantom.sample(24, seed=0)
+    again = phantom.sample(16, seed=0)
     assert same(sample.values, again.values)
     assert same(sample.masks, again.masks)
     assert same(sample.noise, again.noise)
-    assert not torch.equal(phantom.sample(24, seed=1).values["x"], sample.values["x"])
+    assert not torch.equal(phantom.sample(16, seed=1).values["x"], sample.values["x"])
 
 
 @pytest.mark.parametrize("kind", PHANTOMS)
@@ -199,7 +200,7 @@ def test_the_ventricle_changes_in_place(name):
     phantom, sample = world(Heart)
     after = phantom.counterfactual(sample, {name: scale(0.8)})
     assert moved(sample, after).any((1, 2)).all()
-    assert not (moved(sample, after) & ~union(sample, after)).any()
+    assert not (moved(sample, after) & ~near(phantom.structures, sample, after)).any()
 
 
 def test_the_wall_keeps_its_area_when_the_cavity_grows():
@@ -213,9 +214,8 @@ def test_the_wall_keeps_its_area_when_the_cavity_grows():
 def test_a_lung_changes_in_place_and_leaves_the_other_one(name, other):
     phantom, sample = world(Chest)
     after = phantom.counterfactual(sample, {name: scale(0.85)})
-    lungs = [type(s)(s.values, {name: s.masks[name]}, s.noise) for s in (sample, after)]
     assert moved(sample, after).any((1, 2)).all()
-    assert not (moved(sample, after) & ~union(*lungs)).any()
+    assert not (moved(sample, after) & ~near([name], sample, after)).any()
     assert torch.equal(after.masks[other], sample.masks[other])
     assert torch.equal(after.masks["heart"], sample.masks["heart"])
 
@@ -239,7 +239,7 @@ def test_indexing_gives_samples():
     assert torch.equal(sample[sample.values["sex"] == 1].values["sex"].unique(), torch.tensor([1]))
     assert torch.equal(sample[-2:].noise["tissue"], sample.noise["tissue"][-2:])
     with pytest.raises(IndexError):
-        sample[24]
+        sample[16]
 
 
 def test_no_samples_are_a_sample():
@@ -257,7 +257,7 @@ def test_no_samples_are_a_sample():
         ({"sex": 0.5}, ValueError, "sex: 0.5 is not one of"),
         ({"lv_area": 5000.0}, ValueError, r"lv_area: 5000 is not a number in \[200, 2600\] mm2"),
         ({"lv_area": float("nan")}, ValueError, "lv_area: nan is not a number in"),
-        ({"lv_area": torch.ones(3) * 900}, ValueError, r"lv_area: expected one value or 24, got the shape \(3,\)"),
+        ({"lv_area": torch.ones(3) * 900}, ValueError, r"lv_area: expected one value or 16, got the shape \(3,\)"),
         ({"age": "old"}, TypeError, r"age: expected a number in \[20, 90\] year, got 'old'"),
     ],
 )
@@ -287,8 +287,8 @@ class Disc(Phantom):
     """The least that a phantom can be."""
 
     structures = ("disc",)
-    equations = {"area": lambda u, pa: within((100.0, 400.0), u)}
-    nuisance = {"shape": (1, 2)}
+    equations: ClassVar = {"area": lambda u, pa: within((100.0, 400.0), u)}
+    nuisance: ClassVar = {"shape": (1, 2)}
 
     def _graph(self):
         return Graph.of(

@@ -14,10 +14,10 @@ MASKS = "masks"
 
 
 def fillers(names: Collection[str], structures: Collection[str], panel: Panel) -> dict[str, str]:
-    """What fills those of `names` that can be, in words: the masks where they have the structures, else a reader."""
+    """What fills those of `names` that can be: the masks where they have the structures, else a reader, by its kind."""
     quantities = panel.graph.measured
     on_masks = {n: MASKS for n in names if n in quantities and set(quantities[n].structures) <= set(structures)}
-    read = {n: panel.by_variable[n].describe() for n in names if n in panel.by_variable}
+    read = {n: type(panel.by_variable[n]).__name__ for n in names if n in panel.by_variable}
     return read | on_masks
 
 

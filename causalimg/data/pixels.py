@@ -6,7 +6,7 @@ thus the area of a mask before it is thresholded, stays what it was.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def area_average(images: Tensor, size: tuple[int, int]) -> Tensor:
     return rows @ images @ columns.T
 
 
-@cache
+@lru_cache(maxsize=16)
 def _overlaps(old: int, new: int) -> Tensor:
     """How much of new pixel i is covered by old pixel j, shape (new, old), in doubles: its rows sum to 1."""
     edges = torch.linspace(0, old, new + 1, dtype=torch.float64)

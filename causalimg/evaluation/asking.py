@@ -76,9 +76,11 @@ def _changes(panel: Panel, name: str, before: Tensor, after: Tensor, unit: float
 
 
 def _joined(parts: list[Answers]) -> Answers:
-    became, seen = ({key: torch.cat([part[i][key] for part in parts]) for key in parts[0].read} for i in (0, 1))
     return Answers(
-        became, seen, torch.cat([part.change for part in parts]), torch.cat([part.outside for part in parts])
+        became={key: torch.cat([part.became[key] for part in parts]) for key in parts[0].became},
+        read={key: torch.cat([part.read[key] for part in parts]) for key in parts[0].read},
+        change=torch.cat([part.change for part in parts]),
+        outside=torch.cat([part.outside for part in parts]),
     )
 
 

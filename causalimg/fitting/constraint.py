@@ -28,5 +28,6 @@ class Bound(nn.Module):
         active = (self.multiplier + self.rho * excess).clamp(min=0)
         term = (active.square() - self.multiplier.square()) / (2 * self.rho)
         with torch.no_grad():
-            self.multiplier.copy_((self.multiplier + self.rate * self.rho * excess).clamp(min=0))
+            step = torch.nan_to_num(self.rate * self.rho * excess)  # a batch that is skipped moves nothing
+            self.multiplier.copy_((self.multiplier + step).clamp(min=0))
         return term

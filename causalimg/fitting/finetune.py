@@ -119,12 +119,6 @@ class Guided(nn.Module):
         spread = [1.0 if scm.graph[n].discrete else float(data[n].std()) for n in self.guided]
         self.spread = dict(zip(self.guided, spread, strict=True))
 
-    def train(self, mode: bool = True) -> "Guided":
-        """Readers stay as they are: their statistics are not to follow the counterfactuals."""
-        super().train(mode)
-        self.guides.eval()
-        return self
-
     @torch.no_grad()
     def references(self, values: World) -> World:
         """What a row is held to: F under the fitted model, soft readings of its image, and its outlines; as further columns."""
@@ -206,7 +200,7 @@ class Guided(nn.Module):
             quantity = self.scm.graph.measured.get(name)
             structures = [s for s in (quantity.structures if quantity else ()) if s in after]
             if structures:
-                inside = sum(after[s][rows] | batch[f"_mask_{s}"][rows] for s in structures)
+                inside = torch.stack([after[s][rows] | batch[f"_mask_{s}"][rows] for s in structures]).any(0)
                 near = F.max_pool2d(inside[:, None].to(image), reach, stride=1, padding=reach // 2)
                 changed.append(((image[rows] - batch[self.image][rows]).abs() * (1 - near)).flatten(1).mean(1))
         return torch.cat(changed).mean() if changed else image.new_zeros(())

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from causalimg.mechanisms.mechanism import Mechanism
-from causalimg.training.seeds import seeded
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.recipe import Recipe
+from causalimg.training.seeds import seeded
 
 
 class Likelihood(nn.Module):
@@ -51,10 +51,15 @@ def fit_mechanism(
     seed: int,
     log: Path | None = None,
 ) -> History:
-    """Train one mechanism on the columns of `data`; with `val`, the weights that are best there stay."""
+    """Train one mechanism on the columns of `data`; with `val`, the weights that are best there stay.
+
+    One without parameters has learnt all it can when it is prepared: its history is empty.
+    """
     family = [name, *mechanism.parents]
     columns = {k: data[k] for k in family}
     mechanism.prepare(columns[name], {k: columns[k] for k in mechanism.parents})
+    if next(mechanism.parameters(), None) is None:
+        return History()
     held_out = None if val is None else {k: val[k] for k in family}
     validate = None if held_out is None else lambda: float(mean_nll(mechanism, name, held_out).mean())
     return train(Likelihood(mechanism, name), columns, recipe, label=name, seed=seed, validate=validate, log=log)

@@ -11,11 +11,11 @@ from causalimg.graph.variables import Variable
 Written = Sequence[tuple[str, Variable]]
 """Variables by name, as they were written; of two with one name the later counts, but either may be named as a parent."""
 
-# YAML 1.1 reads the first line as booleans or null; the second are arguments of the methods that take variables by name.
-RESERVED = frozenset(
-    "on off yes no true false null none "  # noqa: SIM905
-    "self title variables graph train val seed log n do".split()
-)
+YAML_WORDS = {"on", "off", "yes", "no", "true", "false", "null", "none"}
+"""YAML 1.1 reads these as booleans or null."""
+
+ARGUMENTS = {"self", "title", "variables", "graph", "train", "val", "seed", "log", "n", "do"}
+"""Attributes of a graph, and arguments of methods that take variables by name."""
 
 
 def resolved(title: str, written: Written, taken: Container[str]) -> dict[str, Variable]:
@@ -30,7 +30,7 @@ def resolved(title: str, written: Written, taken: Container[str]) -> dict[str, V
 
 def _check_name(title: str, name: object, taken: Container[str]) -> None:
     plain = isinstance(name, str) and name.isidentifier() and not iskeyword(name) and not name.startswith("_")
-    if not plain or str(name).lower() in RESERVED or name in taken:
+    if not plain or str(name).lower() in YAML_WORDS | ARGUMENTS or name in taken:
         raise ValueError(f"{title}: {name!r} can't name a variable: it is a reserved word, or no plain identifier")
 
 

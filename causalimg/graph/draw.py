@@ -27,10 +27,9 @@ def draw(graph: "Graph") -> "Figure":
     figure = Figure(dpi=150)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    for name in graph:
-        _box(
-            axes, plan.boxes[name], widths[name], name, graph[name].caption, PICTURE if name in graph.images else NUMBER
-        )
+    for name, centre in plan.boxes.items():
+        _box(axes, centre, widths[name], PICTURE if name in graph.images else NUMBER)
+        _label(axes, centre, name, graph[name].caption)
     for arrow, way in plan.ways.items():
         _arrow(axes, way, arrow.dashed)
     _frame(figure, axes, plan, widths, graph.title)
@@ -44,15 +43,16 @@ def _width(text: str, size: float) -> float:
     return TextPath((0, 0), text, size=size).get_extents().width / 72 if text else 0.0
 
 
-def _box(axes: "Axes", centre: Point, width: float, name: str, caption: str, color: str) -> None:
+def _box(axes: "Axes", centre: Point, width: float, color: str) -> None:
     from matplotlib.patches import FancyBboxPatch
 
+    corner = (centre[0] - width / 2, centre[1] - HEIGHT / 2)
+    round_ = "round,pad=0,rounding_size=0.12"
+    axes.add_patch(FancyBboxPatch(corner, width, HEIGHT, boxstyle=round_, facecolor=color, edgecolor=CAUSE, lw=0.8))
+
+
+def _label(axes: "Axes", centre: Point, name: str, caption: str) -> None:
     x, y = centre
-    corner = (x - width / 2, y - HEIGHT / 2)
-    style = "round,pad=0,rounding_size=0.12"
-    axes.add_patch(
-        FancyBboxPatch(corner, width, HEIGHT, boxstyle=style, facecolor=color, edgecolor=CAUSE, linewidth=0.8)
-    )
     axes.text(x, y + (0.08 if caption else 0), name, size=NAME_SIZE, ha="center", va="center")
     axes.text(x, y - 0.12, caption, size=CAPTION_SIZE, ha="center", va="center", color="#5b6672")
 
@@ -78,17 +78,15 @@ def _frame(figure: "Figure", axes: "Axes", plan: Layout, widths: dict[str, float
     from matplotlib.lines import Line2D
 
     xs = [x + side * widths[name] / 2 for name, (x, _) in plan.boxes.items() for side in (-1, 1)]
-    xs += [x for way in plan.ways.values() for x, _ in way]
+    xs = xs + [x for way in plan.ways.values() for x, _ in way] or [0.0]
     middle, half = (min(xs) + max(xs)) / 2, max(max(xs) - min(xs), _width(title, TITLE_SIZE), 2.3) / 2 + MARGIN
-    top = max(y for _, y in plan.boxes.values()) + HEIGHT / 2 + MARGIN
+    top = max((y for _, y in plan.boxes.values()), default=0.0) + HEIGHT / 2 + MARGIN
     bottom = -HEIGHT / 2 - MARGIN
     axes.text(middle, top, title, size=TITLE_SIZE, ha="center", va="center")
     if any(arrow.dashed for arrow in plan.ways):
-        legend = [
-            Line2D([], [], color=CAUSE, label="causes"),
-            Line2D([], [], color=MEASUREMENT, ls="--", label="is measured as"),
-        ]
-        figure.legend(handles=legend, loc="lower center", ncols=2, frameon=False, fontsize=CAPTION_SIZE)
+        causes = Line2D([], [], color=CAUSE, label="causes")
+        measured = Line2D([], [], color=MEASUREMENT, linestyle="--", label="is measured as")
+        figure.legend(handles=[causes, measured], loc="lower center", ncols=2, frameon=False, fontsize=CAPTION_SIZE)
         bottom -= 0.1
     axes.set(xlim=(middle - half, middle + half), ylim=(bottom, top + 0.2))
     figure.set_size_inches(2 * half, top + 0.2 - bottom)

@@ -68,6 +68,10 @@ class Variable(Kinded):
         """What a drawing of the graph says under the name: unit, levels or shape."""
         return ""
 
+    def say(self, value: float) -> str:
+        """One value in words: with its unit, or the level's name."""
+        return f"{value:.4g}"
+
 
 class _Bounded(Variable):
     bounds: tuple[float | None, float | None] = (None, None)
@@ -122,6 +126,9 @@ class Continuous(_Bounded):
     def caption(self) -> str:
         return self.unit
 
+    def say(self, value: float) -> str:
+        return f"{value:.4g} {self.unit}".strip()
+
 
 class Categorical(Variable):
     """One of `levels`. Values are indices into them; users may write the level itself."""
@@ -151,7 +158,7 @@ class Categorical(Variable):
         return value
 
     def outside(self, values: "Tensor") -> "Tensor":
-        return (values != values) | (values < 0) | (values >= len(self.levels))
+        return (values % 1 != 0) | (values < 0) | (values >= len(self.levels))
 
     @property
     def allowed(self) -> str:
@@ -161,6 +168,9 @@ class Categorical(Variable):
     def caption(self) -> str:
         said = " | ".join(self.levels)
         return said if len(said) <= 24 else f"{len(self.levels)} levels"
+
+    def say(self, value: float) -> str:
+        return self.levels[int(value)]
 
 
 class Image(_Bounded):

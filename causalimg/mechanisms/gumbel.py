@@ -6,7 +6,7 @@ Abduction draws u given that level k won. With g_j = l_j + u_j and l normalised 
     g_j ~ Gumbel(l_j, 1) truncated to g_j < m               j ≠ k, drawn as -log(exp(-m) + exp(-g)),  g ~ Gumbel(l_j, 1)
     u   = g - l
 
-The bound is the maximum's value m, not its noise. *A\\* Sampling* (Maddison et al., 2014, arXiv:1411.0030); counterfactuals:
+The bound is the maximum's value m, not its noise. A* Sampling (Maddison et al., 2014, arXiv:1411.0030); counterfactuals:
 *Counterfactual Off-Policy Evaluation with Gumbel-Max Structural Causal Models* (Oberst & Sontag, 2019, arXiv:1905.05824).
 """
 
@@ -39,23 +39,22 @@ class GumbelMax(Mechanism):
         self.network = Hypernetwork(self.parents, self.width, self.levels)
 
     def noise(self, n: int) -> Tensor:
-        return self._gumbel(n)
+        zeros = self.network.last.weight.new_zeros(n, self.levels)
+        gumbels: Tensor = Gumbel(zeros, 1.0).sample()
+        return gumbels
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        u = cast(Tensor, u)
-        return (self._logits(parents, len(u)) + u).argmax(dim=1)
+        noise = cast(Tensor, u)
+        return (self._logits(parents, len(noise)) + noise).argmax(dim=1)
 
     def abduct(self, value: Tensor, parents: Values) -> Abduction:
         logits = self._logits(parents, len(value))
         won = value.long()[:, None]
-        highest = self._gumbel(len(value))[:, :1]
-        others = -torch.logaddexp(-highest, -(logits + self._gumbel(len(value))))
+        highest = self.noise(len(value))[:, :1]
+        others = -torch.logaddexp(-highest, -(logits + self.noise(len(value))))
         perturbed = others.scatter(1, won, highest + LEAD)
         return Abduction(perturbed - logits, -logits.gather(1, won)[:, 0])
 
     def _logits(self, parents: Values, n: int) -> Tensor:
-        return self.network(parents, n).log_softmax(dim=1)
-
-    def _gumbel(self, n: int) -> Tensor:
-        zero = self.network.linear.weight.new_zeros(())
-        return Gumbel(zero, zero + 1).sample((n, self.levels))
+        logits: Tensor = self.network(parents, n)
+        return logits.log_softmax(dim=1)

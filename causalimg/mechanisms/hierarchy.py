@@ -1,9 +1,10 @@
-"""The three parts of a hierarchical VAE: encoder, stream of latents, decoder. Resolutions are counted from fine (0) to coarse.
+"""The parts of a hierarchical VAE: embedding of the parents, encoder, stream of latents, decoder.
 
+Resolutions are counted from fine (0) to coarse.
 Images enter as patches of 2x2 and leave the same way, so that no wide convolution runs at full resolution.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,10 +13,25 @@ from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
+from causalimg.graph import Variable
 from causalimg.mechanisms.blocks import Stage, double
+from causalimg.mechanisms.context import Context
 
 Latents = dict[str, Tensor]
 """z by resolution, ``"z0"`` the finest: each (batch, latents, height, width)."""
+
+
+class Embedding(nn.Module):
+    """Parents by name -> one embedding per sample, (batch, width)."""
+
+    def __init__(self, parents: Mapping[str, Variable], width: int) -> None:
+        super().__init__()
+        self.context = Context(parents)
+        self.layers = nn.Sequential(nn.Linear(self.context.width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+
+    def forward(self, parents: Mapping[str, Tensor], n: int) -> Tensor:
+        embedded: Tensor = self.layers(self.context(parents, n))
+        return embedded
 
 
 class Encoder(nn.Module):
@@ -26,7 +42,7 @@ class Encoder(nn.Module):
         self.down = nn.ModuleList(_merge_patches(before, after) for before, after in pairwise([channels, *widths]))
         self.stages = nn.ModuleList(Stage(width, embedding, blocks) for width in widths)
 
-    def forward(self, image: Tensor, embedding: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor, embedding: Tensor | None) -> list[Tensor]:
         features, found = image, []
         for down, stage in zip(self.down, self.stages, strict=True):
             features = stage(down(features), embedding)
@@ -134,7 +150,7 @@ class Decoder(nn.Module):
             nn.Conv2d(8, 2 * channels, 3, padding=1),
         )
 
-    def forward(self, latent: Sequence[Tensor | None], embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, latent: Sequence[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor]:
         coarsest = len(self.stages) - 1
         features = self.stages[coarsest](self.enter[str(coarsest)](latent[coarsest]), embedding)
         for level in reversed(range(coarsest)):

@@ -16,12 +16,11 @@ from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from causalimg.graph import Image
-from causalimg.mechanisms.context import Context
-from causalimg.mechanisms.hierarchy import Decoder, Encoder, LatentStream
+from causalimg.mechanisms.hierarchy import Decoder, Embedding, Encoder, LatentStream
 from causalimg.mechanisms.likelihood import LIKELIHOODS
 from causalimg.mechanisms.mechanism import Abduction, Mechanism, Noise, Values
 from causalimg.training.recipe import Recipe
@@ -46,20 +45,16 @@ class HVAE(Mechanism):
     scale_floor: PositiveFloat = 0.01
 
     def build(self) -> None:
-        channels, height, width = self.variable.value_shape
-        self._check(channels, height, width)
-        self.low, self.high = self.variable.bounds
+        image = cast(Image, self.variable)
+        channels, height, width = image.shape
+        self._check(image)
+        self.low, self.high = cast(tuple[float, float], image.bounds)
         factor = 2 ** len(self.widths)
-        self.context = Context(self.parents)
-        self.embed = nn.Sequential(
-            nn.Linear(self.context.width, self.embedding),
-            nn.SiLU(),
-            nn.Linear(self.embedding, self.embedding),
-            nn.SiLU(),
-        )
-        self.encoder = Encoder(channels, self.widths, self.embedding, self.blocks)
+        self.embed = Embedding(self.parents, self.embedding) if self.parents else None
+        embedding = self.embedding if self.parents else 0
+        self.encoder = Encoder(channels, self.widths, embedding, self.blocks)
         self.latent = LatentStream(self.widths, self.latents, (height // factor, width // factor))
-        self.decoder = Decoder(channels, self.widths, self.latent, self.embedding, self.blocks)
+        self.decoder = Decoder(channels, self.widths, self.latent, embedding, self.blocks)
 
     def noise(self, n: int) -> Noise:
         z = self.latent.draw(n)
@@ -78,27 +73,27 @@ class HVAE(Mechanism):
         nll = LIKELIHOODS[self.likelihood](unit, loc, scale) + divergence
         return Abduction({**z, "eps": (unit - loc) / scale}, nll)
 
-    def _embed(self, parents: Values, n: int) -> Tensor:
-        embedded: Tensor = self.embed(self.context(parents, n))
-        return embedded
+    def _embed(self, parents: Values, n: int) -> Tensor | None:
+        return None if self.embed is None else self.embed(parents, n)
 
-    def _pixels(self, features: list[Tensor | None], embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def _pixels(self, features: list[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor]:
         loc, raw_scale = self.decoder(features, embedding)
         return 0.5 + 0.5 * loc.float(), self.scale_floor + F.softplus(raw_scale.float() - 2.0)
 
-    def _check(self, channels: int, height: int, width: int) -> None:
+    def _check(self, image: Image) -> None:
+        channels, height, width = image.shape
         factor = 2 ** len(self.widths)
         if len(self.latents) != len(self.widths):
             raise ValueError(f"HVAE: {len(self.widths)} widths need as many latents, got {len(self.latents)}")
         if not any(self.latents):
             raise ValueError("HVAE: no latents at any resolution; give at least one more than 0")
-        if None in self.variable.bounds:
+        if None in image.bounds:
             raise ValueError("HVAE: an image needs bounds on both sides, such as (0, 1)")
         if channels not in (1, 3):
             raise ValueError(f"HVAE: an image has 1 or 3 channels, not {channels}")
         nearest = tuple(max(factor, round(side / factor) * factor) for side in (height, width))
         if (height, width) != nearest:
             raise ValueError(
-                f"HVAE: {height}x{width} is not divisible by {factor} ({len(self.widths)} widths); the nearest size that works is "
-                f"{nearest[0]}x{nearest[1]}"
+                f"HVAE: {height}x{width} is not divisible by {factor} ({len(self.widths)} widths); "
+                f"the nearest size that works is {nearest[0]}x{nearest[1]}"
             )

@@ -21,15 +21,14 @@ class Hypernetwork(nn.Module):
         self.context = Context(parents)
         features = self.context.width + 1  # a constant one, so that a variable without parents is no special case
         self.linear = nn.Linear(features, outputs, bias=False)
-        self.network = nn.Sequential(
-            nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs)
-        )
-        for last in (self.linear.weight, self.network[-1].weight, self.network[-1].bias):
-            nn.init.zeros_(last)
+        self.hidden = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.last = nn.Linear(width, outputs, bias=False)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.last.weight)
 
     def forward(self, parents: Mapping[str, Tensor], n: int) -> Tensor:
         weight = self.linear.weight
         with torch.autocast(weight.device.type, enabled=False):
             features = torch.cat([weight.new_ones(n, 1), self.context(parents, n)], dim=1)
-            parameters: Tensor = self.linear(features) + self.network(features)
+            parameters: Tensor = self.linear(features) + self.last(self.hidden(features))
             return parameters

@@ -1,8 +1,8 @@
 """Pixel likelihoods of an image mechanism: a location and a scale per pixel, and noise that is the standardised residual.
 
-Both invert exactly: ``x = loc + scale * eps`` with ``eps = (x - loc) / scale``. The plain Gaussian is a density, in nats per unit of
-the image; the discretised one is the probability of a grey level, as in *PixelCNN++* (Salimans et al., 2017,
-arXiv:1701.05517), with a normal in place of the logistic.
+Both invert exactly: ``x = loc + scale * eps`` with ``eps = (x - loc) / scale``. The plain Gaussian is a density, in
+nats per unit of the image; the discretised one is the probability of a grey level, as in *PixelCNN++* (Salimans et al.,
+2017, arXiv:1701.05517), with a normal in place of the logistic.
 """
 
 import math
@@ -22,7 +22,7 @@ def gaussian(value: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
 
 
 def discretised(value: Tensor, loc: Tensor, scale: Tensor, levels: int = 256) -> Tensor:
-    """Negative log-probability of the grey level (one of `levels`) around `value`, summed over pixels, in nats: shape (batch,)."""
+    """Negative log-probability of the grey level, one of `levels`, summed over pixels, in nats: shape (batch,)."""
     half = 0.5 / (levels - 1)
     upper = torch.special.ndtr((value + half - loc) / scale)
     lower = torch.special.ndtr((value - half - loc) / scale)

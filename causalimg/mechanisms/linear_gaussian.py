@@ -71,4 +71,5 @@ class LinearGaussian(Mechanism):
         return Abduction(u, 0.5 * u.square() + self.sigma.log() + 0.5 * math.log(2 * math.pi))
 
     def _mean(self, parents: Values, n: int) -> Tensor:
-        return (self.context(parents, n) * self.slope).sum(dim=1) + self.intercept
+        features: Tensor = self.context(parents, n)
+        return (features * self.slope).sum(dim=1) + self.intercept

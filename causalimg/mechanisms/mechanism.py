@@ -13,7 +13,7 @@ indices of shape (batch,), an image as float32 of shape (batch, channels, height
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from torch import Tensor
 
@@ -49,8 +49,10 @@ class Mechanism(Configured, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     """How `fit` trains it, where the user doesn't say otherwise."""
 
-    variable: Variable
-    parents: dict[str, Variable]
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.variable: Variable
+        self.parents: dict[str, Variable]
 
     @abstractmethod
     def build(self) -> None:

@@ -52,5 +52,6 @@ class Standardise(Transform):
         return (self.center + self.scale * standardised).clamp(self.low, self.high)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        bend = sum(torch.exp(-d) / -torch.expm1(-d) for d in self._distances(x))
-        return torch.log1p(bend) - self.scale.log()
+        low, high = self._distances(x)
+        bends = torch.exp(-low) / -torch.expm1(-low) + torch.exp(-high) / -torch.expm1(-high)
+        return bends.log1p() - self.scale.log()

@@ -1,5 +1,106 @@
 """The networks inside our readers: a U-Net for outlines, an encoder with a linear head for numbers and levels.
 
-Encoders are those of segmentation-models-pytorch, with ``tu-`` in front those of timm, never pre-trained here, at half
-of their usual depth... 
+The encoders are those of segmentation-models-pytorch, with ``tu-`` in front those of timm; their weights start at random.
+Four halvings suffice for the small images of this library, and convolutions run fastest with the channels last.
+
+U-Net: Convolutional Networks for Biomedical Image Segmentation (Ronneberger et al., 2015), https://arxiv.org/abs/1505.04597
 """
+
+from abc import ABC, abstractmethod
+from difflib import get_close_matches
+from typing import Any, cast
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from causalimg.configured import Configured
+from causalimg.errors import unknown
+from causalimg.training.seeds import seeded
+
+DEPTH = 4
+
+
+class Network(Configured, ABC):
+    """A network that can be saved with its reader: it is known by its kind and its settings."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor: ...
+
+
+class _Encoded(Network, ABC):
+    """`outputs` maps or numbers from images with `channels`, by way of `encoder`; `seed` draws the first weights."""
+
+    outputs: PositiveInt = 1
+    channels: PositiveInt = 1
+    encoder: str = "resnet18"
+    seed: int = 0
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        check_encoder(self.encoder)
+        with seeded(self.seed, torch.device("cpu")):
+            self.build()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make the layers."""
+
+    def checked(self, images: Tensor) -> Tensor:
+        """`images` as the layers take them. Raises ValueError if they have another shape."""
+        if images.ndim != 4 or images.shape[1] != self.channels:
+            expected = f"(n, {self.channels}, height, width)"
+            raise ValueError(f"{type(self).__name__} takes images of shape {expected}, got {tuple(images.shape)}")
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class UNet(_Encoded):
+    """Images (n, channels, height, width) of any size to logits (n, outputs, height, width).
+
+    `width` is the number of features at full resolution; it doubles with every halving.
+    """
+
+    width: PositiveInt = 16
+
+    def build(self) -> None:
+        import segmentation_models_pytorch as smp  # slow to import
+
+        self.layers = smp.Unet(
+            self.encoder,
+            encoder_depth=DEPTH,
+            encoder_weights=None,
+            decoder_channels=[self.width * max(1, 2 ** (DEPTH - 2 - i)) for i in range(DEPTH)],
+            in_channels=self.channels,
+            classes=self.outputs,
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        down, right = -height % 2**DEPTH, -width % 2**DEPTH
+        padded = nn.functional.pad(self.checked(images), (0, right, 0, down), mode="replicate")
+        return cast(Tensor, self.layers(padded))[..., :height, :width]
+
+
+class CNN(_Encoded):
+    """Images (n, channels, height, width) to numbers (n, outputs): an encoder, the mean over the image, a linear layer."""
+
+    def build(self) -> None:
+        import segmentation_models_pytorch as smp  # slow to import
+
+        self.layers = smp.encoders.get_encoder(self.encoder, in_channels=self.channels, depth=DEPTH, weights=None)
+        self.head = nn.Linear(self.layers.out_channels[-1], self.outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.layers(self.checked(images))[-1]
+        return cast(Tensor, self.head(features.mean((2, 3))))
+
+
+def check_encoder(name: str) -> None:
+    """Raise ValueError, with the nearest names, for an encoder that neither library has."""
+    import segmentation_models_pytorch as smp  # slow to import
+    import timm
+
+    known = [*smp.encoders.get_encoder_names(), *(f"tu-{model}" for model in timm.list_models())]
+    if name not in known:
+        raise unknown("encoder", name, get_close_matches(name, known, n=8))  # of more than a thousand

@@ -19,7 +19,8 @@ class Panel(nn.Module):
     def __init__(self, graph: Graph, readers: Sequence[Reader]) -> None:
         super().__init__()
         self.graph = graph
-        self.readers = nn.ModuleList(readers)
+        self.readers = list(readers)
+        self._registered = nn.ModuleList(readers)
         self.by_variable: dict[str, Reader] = {}
         for reader in readers:
             names = reader.can_read(graph)
@@ -27,7 +28,9 @@ class Panel(nn.Module):
                 raise ValueError(f"{reader.describe()} reads no variable of {graph.title}")
             for name in names:
                 if name in self.by_variable:
-                    raise ValueError(f"two readers of {name}: {self.by_variable[name].describe()} and {reader.describe()}")
+                    raise ValueError(
+                        f"two readers of {name}: {self.by_variable[name].describe()} and {reader.describe()}"
+                    )
                 self.by_variable[name] = reader
 
     def read(self, world: Mapping[str, Tensor], names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:

@@ -46,6 +46,14 @@ class Reader(Configured, ABC):
         differentiable form that guides; a continuous value of shape (batch,), or log-probabilities (batch, levels).
         """
 
+    def masks(self, images: Tensor) -> dict[str, Tensor]:
+        """The structures that this reader outlines, by name, bool (batch, height, width); none, unless it is a segmentor."""
+        return {}
+
+    def describe(self) -> str:
+        """The reader in a few words, for messages."""
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in dict(self.spec).items())})"
+
     def to_data(self) -> dict[str, Any]:
         """Kind, settings and report as plain JSON data; `from_data` and `load_state_dict` are the way back."""
         return {**super().to_data(), "fitted": self.fitted}
@@ -79,7 +87,11 @@ class Reader(Configured, ABC):
             return "not fitted"
         scores: Mapping[str, Mapping[str, float]] = self.fitted["scores"]
         columns = list(next(iter(scores.values())))
-        lines = [["", *columns]] + [[name, *(f"{row[column]:.3g}" for column in columns)] for name, row in scores.items()]
+        lines = [["", *columns]] + [
+            [name, *(f"{row[column]:.3g}" for column in columns)] for name, row in scores.items()
+        ]
         widths = [max(len(line[i]) for line in lines) for i in range(len(columns) + 1)]
         cells = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([f"{self.fitted['held_out']} held-out images, {self.fitted['trained_on']} for training", *cells])
+        return "\n".join(
+            [f"{self.fitted['held_out']} held-out images, {self.fitted['trained_on']} for training", *cells]
+        )

@@ -1,6 +1,6 @@
 """`check_mechanism`: every law of `laws`, before and after some training.
 
-    check_mechanism(Mine(width=8), Heart, "lv_area")
+check_mechanism(Mine(width=8), Heart, "lv_area")
 """
 
 import torch
@@ -37,7 +37,7 @@ def training_helps(case: Case) -> None:
     optimizer = torch.optim.Adam(parameters, lr=case.mechanism.recipe.lr)
     for step in range(STEPS):
         optimizer.zero_grad()
-        case.abduct(seed=step).nll.mean().backward()  # type: ignore[no-untyped-call]
+        case.abduct(seed=step).nll.mean().backward()
         torch.nn.utils.clip_grad_norm_(parameters, case.mechanism.recipe.clip)
         optimizer.step()
     after = case.abduct().nll.mean().item()

@@ -61,7 +61,7 @@ def draw_grid(
     writes it to `path` if given. Raises ValueError where the shapes or the numbers of captions disagree.
     """
     for heading, pictures in {"factual": factual, **answers}.items():
-        _check(heading, pictures, factual.images.shape)
+        _check(heading, pictures, tuple(factual.images.shape))
     low, high = bounds
     outlines = {"factual": _first(factual.outlines)}
     columns = [_images("factual", factual, outlines, bounds)]
@@ -91,14 +91,13 @@ def _first(outlines: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: mask[:ROWS] for name, mask in outlines.items()}
 
 
-def _check(heading: str, pictures: Pictures, shape: Sequence[int]) -> None:
-    if len(shape) != 4 or shape[0] == 0 or shape[1] not in (1, 3) or pictures.images.shape != shape:
-        expected = tuple(shape) if len(shape) == 4 and shape[0] and shape[1] in (1, 3) else "(n, 1 or 3, height, width)"
+def _check(heading: str, pictures: Pictures, shape: tuple[int, ...]) -> None:
+    expected = shape if len(shape) == 4 and shape[0] and shape[1] in (1, 3) else "(n, 1 or 3, height, width)"
+    if pictures.images.shape != expected:
         raise ValueError(f"{heading}: expected images of shape {expected}, got {tuple(pictures.images.shape)}")
+    flat = (shape[0], *shape[2:])
     for name, mask in pictures.outlines.items():
-        if mask.shape != (shape[0], *shape[2:]):
-            raise ValueError(
-                f"{heading}: expected {name!r} outlines of shape {(shape[0], *shape[2:])}, got {tuple(mask.shape)}"
-            )
+        if mask.shape != flat:
+            raise ValueError(f"{heading}: expected {name!r} outlines of shape {flat}, got {tuple(mask.shape)}")
     if len(pictures.captions) not in (0, shape[0]):
         raise ValueError(f"{heading}: expected {shape[0]} captions, got {len(pictures.captions)}")

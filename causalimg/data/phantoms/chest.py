@@ -39,7 +39,7 @@ class Chest(Phantom):
 
     The lungs include the part behind the heart, and the heart's silhouette what lies below the diaphragm. Age, sex and
     pneumonia cause the areas; pneumonia is also seen as an opacity in one lung. A lung that changes moves its lower and lateral
-    borders: outside the larger of the two lungs, plus a pixel, no pixel changes.
+    borders: outside the larger of the two outlines, plus an edge of two pixels, nothing changes.
     """
 
     structures: ClassVar[tuple[str, ...]] = ("left_lung", "right_lung", "heart")

@@ -31,7 +31,7 @@ class Heart(Phantom):
     """Short-axis cardiac MRI, 120 mm wide. Structures: the left ventricle's cavity with its papillary muscles, and its wall.
 
     Age and sex cause the areas of both; sex is also seen in the fat of the chest wall. The two areas scale their outlines
-    in place, about the ventricle's centre: outside the wall of the larger ventricle, plus a pixel, no pixel changes.
+    in place, about the ventricle's centre: outside the wall of the larger ventricle, plus an edge of two pixels, nothing changes.
     """
 
     structures: ClassVar[tuple[str, ...]] = ("lv", "myo")

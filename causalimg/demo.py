@@ -1,0 +1,85 @@
+"""The main job, on hearts whose truth is known: declare, compile, fit, fine-tune, ask, judge.
+
+The phantom renders short-axis cardiac images from a structural causal model, so that every answer can be laid beside the
+image that would really have been.
+"""
+
+from pathlib import Path
+
+from causalimg.data.phantoms import Heart, Sample
+from causalimg.evaluation import Effectiveness, compare, effectiveness
+from causalimg.fitting.finetune import Finetuning
+from causalimg.graph import scale
+from causalimg.mechanisms import HVAE
+from causalimg.model import CausalModel, compile
+from causalimg.readers import Segmentor
+from causalimg.training.recipe import Recipe
+from causalimg.viz.counterfactual import Pictures, draw_grid
+from causalimg.viz.curves import draw_dose_response, draw_history
+
+ENCODERS = {"guide": "resnet18", "judge": "mobilenet_v2"}
+QUESTIONS = {
+    "smaller": ("lv_area", scale(0.6)),
+    "larger": ("lv_area", scale(1.4)),
+    "thicker": ("wall_area", scale(1.3)),
+}
+
+
+def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> CausalModel:
+    """Run it, and write figures, tables and the model into the folder `out`. Returns the model.
+
+    `steps` are those of the image's fit; everything else takes a third of them.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    heart = Heart(size=64)
+    train, val, test = (heart.sample(n, seed=seed + i) for i, n in enumerate((patients, 96, 96)))
+    heart.graph.draw(out / "graph.png")
+
+    guide, judge = (
+        Segmentor.unet(heart.structures, encoder=encoder, seed=seed + i).fit(
+            train.values["x"], train.masks, recipe=Recipe(steps=steps // 3, lr=2e-3), seed=seed + i
+        )
+        for i, encoder in enumerate(ENCODERS.values())
+    )
+    model = compile(heart.graph, guide, x=HVAE(widths=(16, 32, 48, 64), embedding=32))
+    fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=3e-3))
+    before, first = effectiveness(model, test.values, judge), _answers(model, heart, test[:6])
+
+    settings = Finetuning(recipe=Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20, clip=1.0))
+    finetuned = model.finetune(train.values, val.values, guidance=[guide], settings=settings, seed=seed)
+    after, second = effectiveness(model, test.values, judge), _answers(model, heart, test[:6])
+
+    draw_history(fitted["x"].rows, title="fit of the image", path=out / "fit.png")
+    draw_history(finetuned.rows, title="fine-tuning", path=out / "finetuning.png")
+    for question, (name, change) in QUESTIONS.items():
+        truth = _pictures(heart.counterfactual(test[:6], {name: change}))
+        columns = {"fitted": first[question], "fine-tuned": second[question], "truth": truth}
+        title = f"do({name} × {change.factor:g})"
+        draw_grid(_pictures(test[:6]), columns, title=title, path=out / f"{question}.png")
+    write_judgement(out, before, after)
+    model.save(out / "model")
+    return model
+
+
+def write_judgement(out: Path, before: Effectiveness, after: Effectiveness) -> None:
+    """The tables of `before` and `after` fine-tuning, and a dose-response figure for every variable, into `out`."""
+    tables = [compare(before, after), "Before:\n", before.table(), "After:\n", after.table()]
+    (out / "table.md").write_text("\n".join(tables))
+    for name, effect in after.effects.items():
+        measured = {"before": before[name].measured, "after": effect.measured}
+        label = f"{name} [{effect.unit}]"
+        draw_dose_response(effect.target, measured, label=label, path=out / f"dose_response_{name}.png")
+
+
+def _answers(model: CausalModel, heart: Heart, patients: Sample) -> dict[str, Pictures]:
+    """What the model answers to every question, with what its reader outlines and measures."""
+    factual, found = model.abduct(patients.values), {}
+    for question, (name, change) in QUESTIONS.items():
+        cf = model.do(factual, **{name: change})
+        said = [f"measured {heart.graph[name].say(value)}" for value in cf.measured[name].tolist()]
+        found[question] = Pictures(cf["x"], model.readers.outlines(cf["x"]), said)
+    return found
+
+
+def _pictures(patients: Sample) -> Pictures:
+    return Pictures(patients.values["x"], patients.masks)

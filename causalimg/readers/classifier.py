@@ -1,0 +1,74 @@
+"""Classifiers: readers that read levels straight off an image."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy, log_softmax
+
+from causalimg.errors import check_known
+from causalimg.graph import Categorical, Graph
+from causalimg.readers.accuracy import Scores, level_scores
+from causalimg.readers.augment import Augment
+from causalimg.readers.networks import CNN
+from causalimg.readers.neural import NeuralReader
+
+
+class Classifier(NeuralReader):
+    """Reads the categorical variables named in `levels`, each with its levels.
+
+    The network gives logits (n, all levels of the first variable, then of the next, ...). `fit` and `assess` take, by
+    variable, levels by name or as a tensor of indices of shape (n,).
+    """
+
+    augment = Augment(rotate=0, scale=0)
+    levels: dict[str, tuple[str, ...]] = Field(min_length=1)
+
+    @classmethod
+    def cnn(
+        cls, levels: Mapping[str, Sequence[str]], *, channels: int = 1, encoder: str = "resnet18", seed: int = 0
+    ) -> "Classifier":
+        """A classifier to be trained: an encoder of segmentation-models-pytorch or timm, and a linear layer (see `CNN`)."""
+        outputs = sum(len(each) for each in levels.values())
+        return cls(CNN(outputs=outputs, channels=channels, encoder=encoder, seed=seed), levels=levels)
+
+    def can_read(self, graph: Graph) -> tuple[str, ...]:
+        """The categorical variables of `graph` that it knows by name. Raises ValueError where the levels differ."""
+        names = tuple(name for name in self.levels if name in graph and isinstance(graph[name], Categorical))
+        for name in names:
+            if (levels := graph[name].levels) != self.levels[name]:
+                raise ValueError(f"{name}: the classifier knows the levels {self.levels[name]}, the graph has {levels}")
+        return names
+
+    def read(self, images: Tensor, graph: Graph, names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
+        """Each variable's level, int64 (n,); soft: log-probabilities (n, levels). Raises ValueError on another name."""
+        names = self.readable(graph, names)
+        logits = self._by_variable(self.network(images) if soft else self.outputs(images))
+        return {name: log_softmax(logits[name], dim=1) if soft else logits[name].argmax(1) for name in names}
+
+    def targets(self, labels: Mapping[str, Tensor | Sequence[str]]) -> Tensor:
+        check_known("variable", labels, self.levels)
+        check_known("column of labels", self.levels, labels)
+        return torch.stack([_indices(name, labels[name], levels) for name, levels in self.levels.items()], dim=1)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        logits = self._by_variable(outputs).values()
+        return torch.stack([cross_entropy(each, targets[:, k]) for k, each in enumerate(logits)]).sum()
+
+    def scores(self, outputs: Tensor, targets: Tensor) -> dict[str, Scores]:
+        logits = self._by_variable(outputs)
+        return {name: level_scores(each.argmax(1), targets[:, k]) for k, (name, each) in enumerate(logits.items())}
+
+    def _by_variable(self, outputs: Tensor) -> dict[str, Tensor]:
+        parts = outputs.split([len(levels) for levels in self.levels.values()], dim=1)
+        return dict(zip(self.levels, parts, strict=True))
+
+
+def _indices(name: str, values: Tensor | Sequence[str], levels: tuple[str, ...]) -> Tensor:
+    """Levels as int64 indices of shape (n,). Raises ValueError on what is no level, with the nearest."""
+    variable = Categorical(levels=levels)
+    indices = torch.as_tensor(variable.encode(name, values))
+    if wrong := variable.outside(indices).nonzero().flatten().tolist():
+        raise ValueError(f"{name}: row {wrong[0]} is {indices[wrong[0]].item():g}, not {variable.allowed}")
+    return indices.long()

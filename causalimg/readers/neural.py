@@ -1,0 +1,145 @@
+"""Readers that are trained here: a network, and what its outputs mean.
+
+Training is the same for all of them: hold images out, train on the rest under random exposure and pose, and report on what was
+held out. What is held out trains nothing and chooses no weights, so that the report is true of new images.
+"""
+
+from abc import abstractmethod
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from causalimg.errors import check_known
+from causalimg.graph import Graph
+from causalimg.readers.accuracy import Scores
+from causalimg.readers.augment import Augment
+from causalimg.readers.holdout import hold_out
+from causalimg.readers.networks import Network
+from causalimg.readers.reader import Reader
+from causalimg.training.loop import train
+from causalimg.training.recipe import Recipe
+
+CHUNK = 128
+"""So many images are read at a time where no gradient is needed."""
+
+
+class NeuralReader(Reader):
+    """A reader that is a `network` and the meaning of its outputs: one of ours, or any `nn.Module` with such outputs.
+
+    A module of your own is saved with the reader if it derives from `Network`.
+    """
+
+    recipe: ClassVar[Recipe] = Recipe(steps=400, lr=2e-3)
+    """How `fit` trains it, where the user doesn't say otherwise."""
+
+    augment: ClassVar[Augment] = Augment()
+    """What `fit` varies in the images, where the user doesn't say otherwise."""
+
+    def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.network = network if isinstance(network, nn.Module) else Network.from_data(network)
+        self.eval()
+
+    @abstractmethod
+    def targets(self, labels: Any) -> Tensor:
+        """The labels given to `fit` as one tensor, first dimension n. Raises ValueError for labels that won't do."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """How far the network's `outputs` are from `targets`, 0-d."""
+
+    @abstractmethod
+    def scores(self, outputs: Tensor, targets: Tensor) -> dict[str, Scores]:
+        """How good `outputs` on images held out are, by structure or variable."""
+
+    def prepare(self, targets: Tensor) -> None:
+        """See the targets once, before training."""
+
+    def settle(self, outputs: Tensor, targets: Tensor) -> None:
+        """See outputs on images held out, before they are scored."""
+
+    def fit(
+        self,
+        images: Tensor,
+        labels: Any,
+        val: tuple[Tensor, Any] | None = None,
+        *,
+        groups: Iterable[Hashable] | None = None,
+        recipe: Recipe | None = None,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Train the network on `images` (n, C, H, W), within [0, 1], and `labels`; then `assess` it on `val`.
+
+        Without `val`, 15 % of the images are held out: whole `groups`, such as patients, where a group is given for every
+        image. Returns itself. Raises ValueError on images or labels that won't do.
+        """
+        kept = self._pair(images, labels)
+        if val is None:
+            train_rows, held_rows = hold_out(len(images), groups, seed)
+            held = (kept[0][held_rows], kept[1][held_rows])
+            kept = (kept[0][train_rows], kept[1][train_rows])
+        else:
+            held = self._pair(*val)
+        self.prepare(kept[1])
+        step = _Step(self, augment or self.augment)
+        data = {"images": kept[0], "targets": kept[1]}
+        train(step, data, recipe or self.recipe, label=f"fit {type(self).__name__.lower()}", seed=seed)
+        return self._assess(*held)
+
+    def assess(self, images: Tensor, labels: Any) -> Self:
+        """Write into `fitted` how well it reads `images` that it was not trained on; `fit` does it unasked. Returns itself."""
+        return self._assess(*self._pair(images, labels))
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """The network's outputs, without gradient, a `CHUNK` at a time."""
+        with torch.no_grad():
+            return torch.cat([self.network(part) for part in images.split(CHUNK)])
+
+    def readable(self, graph: Graph, names: Iterable[str]) -> list[str]:
+        """`names`, if this reader reads them all. Raises ValueError, with the nearest name, if not."""
+        names = list(names)
+        check_known(f"variable that this {type(self).__name__.lower()} reads", names, self.can_read(graph))
+        return names
+
+    def to_data(self) -> dict[str, Any]:
+        if not isinstance(self.network, Network):
+            raise ValueError(
+                f"a {type(self).__name__.lower()} around {type(self.network).__name__} can't be saved, because that is code: "
+                "pass it again where you load, or derive its class from causalimg.readers.Network"
+            )
+        return {**super().to_data(), "network": self.network.to_data()}
+
+    def _assess(self, images: Tensor, targets: Tensor) -> Self:
+        outputs = self.outputs(images)
+        self.settle(outputs, targets)
+        self.fitted = {"held_out": len(images), "scores": self.scores(outputs, targets)}
+        return self
+
+    def _pair(self, images: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+        targets = self.targets(labels)
+        if len(images) != len(targets):
+            raise ValueError(f"{len(images)} images, but labels for {len(targets)}")
+        wrong = ((images < 0) | (images > 1) | images.isnan()).flatten(1).any(dim=1).nonzero()
+        if len(wrong):
+            raise ValueError(f"images: expected values within [0, 1]; row {int(wrong[0])} has others")
+        return images.float(), targets
+
+
+class _Step(nn.Module):
+    """The loss on a batch, under another exposure and another pose."""
+
+    def __init__(self, reader: NeuralReader, augment: Augment) -> None:
+        super().__init__()
+        self.reader, self._augment = reader, augment
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        images, targets = batch["images"], batch["targets"]
+        if targets.ndim == images.ndim:  # outlines move along
+            images, targets = self._augment.move(images, targets.float())
+        else:
+            (images,) = self._augment.move(images)
+        outputs = self.reader.network(self._augment.expose(images))
+        return self.reader.loss(outputs, targets), {}

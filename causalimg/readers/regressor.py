@@ -1,0 +1,69 @@
+"""Regressors: readers that read numbers straight off an image."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from causalimg.errors import check_known
+from causalimg.graph import Continuous, Graph
+from causalimg.readers.accuracy import Scores, number_scores
+from causalimg.readers.augment import Augment
+from causalimg.readers.networks import CNN
+from causalimg.readers.neural import NeuralReader
+
+
+class Regressor(NeuralReader):
+    """Reads the continuous `variables`.
+
+    The network gives numbers (n, variables): in units of `scale` from `mean`, which `fit` takes from the training data;
+    natural units before that. `fit` and `assess` take values by variable, each of shape (n,).
+    """
+
+    augment = Augment(rotate=0, scale=0)
+    variables: tuple[str, ...] = Field(min_length=1)
+
+    def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
+        super().__init__(network, **settings)
+        self.mean = nn.Buffer(torch.zeros(len(self.variables)))
+        self.scale = nn.Buffer(torch.ones(len(self.variables)))
+
+    @classmethod
+    def cnn(
+        cls, variables: Sequence[str], *, channels: int = 1, encoder: str = "resnet18", seed: int = 0
+    ) -> "Regressor":
+        """A regressor to be trained: an encoder of segmentation-models-pytorch or timm, and a linear layer (see `CNN`)."""
+        return cls(CNN(outputs=len(variables), channels=channels, encoder=encoder, seed=seed), variables=variables)
+
+    def can_read(self, graph: Graph) -> tuple[str, ...]:
+        """The continuous variables of `graph` that it knows by name."""
+        return tuple(name for name in self.variables if name in graph and isinstance(graph[name], Continuous))
+
+    def read(self, images: Tensor, graph: Graph, names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
+        """Each variable, shape (n,), in natural units; soft: differentiable. Raises ValueError on another name."""
+        names = self.readable(graph, names)
+        values = self._natural(self.network(images) if soft else self.outputs(images))
+        return {name: values[:, self.variables.index(name)] for name in names}
+
+    def targets(self, labels: Mapping[str, Tensor]) -> Tensor:
+        check_known("variable", labels, self.variables)
+        check_known("column of labels", self.variables, labels)
+        return torch.stack([labels[name].float() for name in self.variables], dim=1)
+
+    def prepare(self, targets: Tensor) -> None:
+        """Fit the standardisation."""
+        self.mean.copy_(targets.mean(0))
+        self.scale.copy_(targets.std(0, correction=0).clamp(min=1e-6))
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return mse_loss(outputs, (targets - self.mean) / self.scale)
+
+    def scores(self, outputs: Tensor, targets: Tensor) -> dict[str, Scores]:
+        read = self._natural(outputs)
+        return {name: number_scores(read[:, k], targets[:, k]) for k, name in enumerate(self.variables)}
+
+    def _natural(self, outputs: Tensor) -> Tensor:
+        return self.mean + self.scale * outputs

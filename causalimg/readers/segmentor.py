@@ -1,0 +1,137 @@
+"""Segmentors: readers that outline structures, on which quantities are measured.
+
+Soft outlines are probabilities and guide; hard ones are where a probability exceeds one half, and are reported. The training
+loss is for outlines and for what is measured on them: with probabilities p, masks m and areas A as fractions of the image,
+
+    cross-entropy(p, m)  +  1 - Dice(p, m)  +  |log (A(p) + c) / (A(m) + c)|,        c = 0.5 %
+
+Segmentor-guided Counterfactual Fine-Tuning (Xia et al., 2025), https://arxiv.org/abs/2509.24913
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from causalimg.errors import check_known
+from causalimg.graph import Continuous, Graph, Image
+from causalimg.readers.accuracy import Scores, outline_scores
+from causalimg.readers.calibration import gap, sharpness
+from causalimg.readers.networks import UNet
+from causalimg.readers.neural import NeuralReader
+
+SMALL = 0.005
+
+
+class Segmentor(NeuralReader):
+    """Outlines `structures`, and reads what a graph measures on them.
+
+    The network gives logits (n, structures, height, width), a sigmoid away from probabilities; or with `background` one
+    map more in front, a softmax away. `fit` and `assess` take masks by structure, each (n, height, width) of 0 and 1, or
+    one label map (n, height, width) of 0 for background and 1, 2, ... in the order of `structures`.
+    """
+
+    structures: tuple[str, ...] = Field(min_length=1)
+    background: bool = False
+
+    def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
+        super().__init__(network, **settings)
+        self.sharpness = nn.Buffer(torch.ones(len(self.structures)))
+
+    @classmethod
+    def unet(
+        cls,
+        structures: Sequence[str],
+        *,
+        channels: int = 1,
+        encoder: str = "resnet18",
+        width: int = 16,
+        seed: int = 0,
+    ) -> "Segmentor":
+        """A segmentor to be trained: a U-Net (see `UNet`). `encoder` is one of segmentation-models-pytorch or timm."""
+        network = UNet(outputs=len(structures), channels=channels, encoder=encoder, width=width, seed=seed)
+        return cls(network, structures=structures)
+
+    def probabilities(self, images: Tensor) -> dict[str, Tensor]:
+        """Soft outlines by structure, each (n, height, width), differentiable in `images` (n, channels, height, width)."""
+        soft = (self._logits(self.network(images)) * self.sharpness[:, None, None]).sigmoid()
+        return dict(zip(self.structures, soft.unbind(1), strict=True))
+
+    def masks(self, images: Tensor) -> dict[str, Tensor]:
+        """Hard outlines by structure, each (n, height, width) of bool."""
+        hard = self._logits(self.outputs(images)) > 0
+        return dict(zip(self.structures, hard.unbind(1), strict=True))
+
+    def can_read(self, graph: Graph) -> tuple[str, ...]:
+        """The variables that are measured on structures that this segmentor outlines."""
+        return tuple(name for name, q in graph.measured.items() if set(q.structures) <= set(self.structures))
+
+    def read(self, images: Tensor, graph: Graph, names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
+        """Each measured variable, shape (n,), in its unit; soft: differentiable. Raises ValueError on another name."""
+        names = self.readable(graph, names)
+        outlines = self.probabilities(images) if soft else {k: mask.float() for k, mask in self.masks(images).items()}
+        return {name: _measure(name, graph, outlines) for name in names}
+
+    def targets(self, labels: Any) -> Tensor:
+        """Masks (n, structures, height, width) of bool."""
+        if not isinstance(labels, Mapping):
+            known = torch.arange(1, len(self.structures) + 1, device=labels.device)[:, None, None]
+            return _outlines(labels, "label map", most=len(known))[:, None] == known
+        check_known("structure", labels, self.structures)
+        check_known("mask", self.structures, labels)
+        return torch.stack(
+            [_outlines(labels[name], f"mask of {name}", most=1).bool() for name in self.structures], dim=1
+        )
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        logits = self._logits(outputs)
+        soft, pixels = logits.sigmoid(), targets[0, 0].numel()
+        both, read, true = (maps.sum((2, 3)) for maps in (soft * targets, soft, targets))
+        dice = (2 * both + 1) / (read + true + 1)
+        area = ((read / pixels + SMALL) / (true / pixels + SMALL)).log().abs()
+        return binary_cross_entropy_with_logits(logits, targets) + (1 - dice + area).mean()
+
+    def settle(self, outputs: Tensor, targets: Tensor) -> None:
+        """Make the soft areas agree with the hard ones."""
+        self.sharpness.copy_(sharpness(self._logits(outputs)))
+
+    def scores(self, outputs: Tensor, targets: Tensor) -> dict[str, Scores]:
+        logits = self._logits(outputs)
+        before, after = (gap(logits, s).tolist() for s in (torch.ones_like(self.sharpness), self.sharpness))
+        hard, true = (logits > 0).unbind(1), targets.unbind(1)
+        return {
+            name: outline_scores(hard[k], true[k])
+            | {"soft_gap_raw": 100 * before[k], "soft_gap": 100 * after[k], "sharpness": self.sharpness[k].item()}
+            for k, name in enumerate(self.structures)
+        }
+
+    def _logits(self, outputs: Tensor) -> Tensor:
+        """Logits (n, structures, height, width) of each structure against all else."""
+        maps = len(self.structures) + self.background
+        if outputs.ndim != 4 or outputs.shape[1] != maps:
+            raise ValueError(
+                f"a segmentor of {', '.join(self.structures)}{' and background' if self.background else ''} needs a network "
+                f"with outputs of shape (n, {maps}, height, width), not {tuple(outputs.shape)}"
+            )
+        if not self.background:
+            return outputs
+        rest = [outputs[:, [j for j in range(maps) if j != k]].logsumexp(1) for k in range(1, maps)]
+        return outputs[:, 1:] - torch.stack(rest, dim=1)
+
+
+def _measure(name: str, graph: Graph, outlines: Mapping[str, Tensor]) -> Tensor:
+    variable, image = cast(Continuous, graph[name]), cast(Image, graph[graph.image_of(name)])
+    return graph.measured[name].measure(outlines, variable.unit, image.spacing)
+
+
+def _outlines(masks: Tensor, what: str, most: int) -> Tensor:
+    """`masks`, if they are of shape (n, height, width) and hold whole numbers from 0 to `most`, else ValueError."""
+    if masks.ndim != 3:
+        raise ValueError(f"{what}: expected shape (n, height, width), got {tuple(masks.shape)}")
+    if ((masks < 0) | (masks > most) | (masks != masks.long())).any():
+        values = ", ".join(f"{value:g}" for value in masks.unique()[:8].tolist())
+        raise ValueError(f"{what}: expected whole numbers from 0 to {most}, got {values}")
+    return masks
