@@ -1,8 +1,10 @@
 """Say what causes what. Get the image that would have been."""
 
+from causalimg.data import Percentile as Percentile
+from causalimg.data import Table as Table
+from causalimg.data import TableError as TableError
 from causalimg.data import phantoms as phantoms
-from causalimg.data.normalise import Percentile as Percentile
-from causalimg.data.table import Table as Table
+from causalimg.data import read_table as read_table
 from causalimg.fitting.finetune import Finetuning as Finetuning
 from causalimg.graph import Area as Area
 from causalimg.graph import Categorical as Categorical
@@ -22,4 +24,8 @@ from causalimg.mechanisms import Mechanism as Mechanism
 from causalimg.mechanisms.context import Context as Context
 from causalimg.model import CausalModel as CausalModel
 from causalimg.model import compile as compile
+from causalimg.readers import Classifier as Classifier
+from causalimg.readers import Reader as Reader
+from causalimg.readers import Regressor as Regressor
+from causalimg.readers import Segmentor as Segmentor
 from causalimg.training.recipe import Recipe as Recipe

@@ -182,10 +182,11 @@ def test_what_does_not_fit_is_refused(pair, changes, message):
 
 
 def test_history_has_every_metric_where_it_was_measured():
-    rows = [{"step": s, "loss": 1 / (s + 1), "seconds": 0.1 * s} | ({"val": 2.0} if s % 2 else {}) for s in range(6)]
+    often = [{"step": s, "loss": 1 / (s + 1), "nll": 0.5, "lr": 1e-3, "seconds": 0.1 * s} for s in range(6)]
+    rows = [row | ({"val": 2.0} if row["step"] % 2 else {}) for row in often]
     figure = draw_history(rows, title="fit x")
     curves = {axes.get_title(loc="left"): axes.lines[0].get_xydata().tolist() for axes in figure.axes}
-    assert curves.keys() == {"loss", "val"}
+    assert curves.keys() == {"loss", "nll", "lr", "val"}
     assert curves["val"] == [[1, 2], [3, 2], [5, 2]]
     with pytest.raises(ValueError, match="no metric"):
         draw_history([{"step": 1}])

@@ -111,3 +111,8 @@ def _only_array(file: Path) -> Pixels:
             raise ValueError(f"expected one array, got {', '.join(archive.files) or 'none'}")
         pixels: Pixels = archive[archive.files[0]]
     return pixels
+
+
+def open_picture(file: Path) -> Pixels:
+    """The pixels of one PNG, JPEG or NPZ file. Raises FileNotFoundError, with the nearest file, and OSError."""
+    return _Folder(file.parent, [file.name], palette=False)[0]

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from pydantic import FiniteFloat
+
 from causalimg.graph.spec import Spec
 
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 class Scale(Spec):
     """``do(lv_area=scale(1.2))``: the factual value times `factor`."""
 
-    factor: float
+    factor: FiniteFloat
 
     def __call__(self, factual: "Tensor") -> "Tensor":
         return factual * self.factor
@@ -20,7 +22,7 @@ class Scale(Spec):
 class Shift(Spec):
     """``do(age=shift(10))``: the factual value plus `by`, in the variable's unit."""
 
-    by: float
+    by: FiniteFloat
 
     def __call__(self, factual: "Tensor") -> "Tensor":
         return factual + self.by

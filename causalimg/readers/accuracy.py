@@ -23,7 +23,7 @@ def outline_scores(read: Tensor, true: Tensor) -> Scores:
 
 
 def number_scores(read: Tensor, true: Tensor) -> Scores:
-    """Mean absolute error, in the unit of the numbers, the same relative to the truth in %, and the variance explained; shapes (n,)."""
+    """Mean absolute error in the numbers' unit, and in % of the truth; share of variance explained. Shapes (n,)."""
     read, true = read.double(), true.double()
     error = (read - true).abs()
     r2 = 1 - (error**2).mean() / true.var(correction=0)

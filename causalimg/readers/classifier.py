@@ -1,10 +1,11 @@
 """Classifiers: readers that read levels straight off an image."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from causalimg.errors import check_known
@@ -25,6 +26,9 @@ class Classifier(NeuralReader):
     augment = Augment(rotate=0, scale=0)
     levels: dict[str, tuple[str, ...]] = Field(min_length=1)
 
+    def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
+        super().__init__(network, **settings)
+
     @classmethod
     def cnn(
         cls, levels: Mapping[str, Sequence[str]], *, channels: int = 1, encoder: str = "resnet18", seed: int = 0
@@ -35,11 +39,12 @@ class Classifier(NeuralReader):
 
     def can_read(self, graph: Graph) -> tuple[str, ...]:
         """The categorical variables of `graph` that it knows by name. Raises ValueError where the levels differ."""
-        names = tuple(name for name in self.levels if name in graph and isinstance(graph[name], Categorical))
-        for name in names:
-            if (levels := graph[name].levels) != self.levels[name]:
-                raise ValueError(f"{name}: the classifier knows the levels {self.levels[name]}, the graph has {levels}")
-        return names
+        found = {name: v for name, v in graph.variables.items() if name in self.levels and isinstance(v, Categorical)}
+        for name, variable in found.items():
+            if variable.levels != self.levels[name]:
+                expected = f"the levels {self.levels[name]}, in this order"
+                raise ValueError(f"{name}: the classifier knows {expected}; the graph has {variable.levels}")
+        return tuple(found)
 
     def read(self, images: Tensor, graph: Graph, names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
         """Each variable's level, int64 (n,); soft: log-probabilities (n, levels). Raises ValueError on another name."""

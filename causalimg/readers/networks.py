@@ -41,7 +41,7 @@ class _Encoded(Network, ABC):
         check_encoder(self.encoder)
         with seeded(self.seed, torch.device("cpu")):
             self.build()
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     @abstractmethod
     def build(self) -> None:

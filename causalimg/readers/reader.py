@@ -86,12 +86,7 @@ class Reader(Configured, ABC):
         if not self.fitted:
             return "not fitted"
         scores: Mapping[str, Mapping[str, float]] = self.fitted["scores"]
-        columns = list(next(iter(scores.values())))
-        lines = [["", *columns]] + [
-            [name, *(f"{row[column]:.3g}" for column in columns)] for name, row in scores.items()
-        ]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(columns) + 1)]
-        cells = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join(
-            [f"{self.fitted['held_out']} held-out images, {self.fitted['trained_on']} for training", *cells]
-        )
+        rows = [[name, *(f"{value:.3g}" for value in row.values())] for name, row in scores.items()]
+        table = [[f"{self.fitted['held_out']} images held out", *next(iter(scores.values()))], *rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return "\n".join("  ".join(map(str.rjust, row, widths)) for row in table)

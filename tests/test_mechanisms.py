@@ -1,0 +1,174 @@
+"""Every mechanism keeps the contract, and `check_mechanism` tells who doesn't."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import causalimg as ci
+from causalimg.testing import check_mechanism
+
+SPEC = importlib.util.spec_from_file_location("custom_mechanism", Path(__file__).parent.parent / "examples/custom_mechanism.py")
+example = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(example)
+
+AGE = ci.Continuous(unit="year", bounds=(0, 110))
+SITE = ci.Categorical(levels=("north", "south", "west"))
+BOUNDS = {"unbounded": (None, None), "positive": (0, None), "negative": (None, 0), "fraction": (0, 1), "wide": (-1e4, 1e6)}
+
+MECHANISMS = {
+    **{f"spline, {name}": (ci.ConditionalFlow(), ci.Continuous(bounds=bounds)) for name, bounds in BOUNDS.items()},
+    **{f"affine, {name}": (ci.ConditionalFlow(bins=0), ci.Continuous(bounds=bounds)) for name, bounds in BOUNDS.items()},
+    "one bin": (ci.ConditionalFlow(bins=1), ci.Continuous()),
+    "Gumbel-max, 2 levels": (ci.GumbelMax(), ci.Categorical(levels=("no", "yes"))),
+    "Gumbel-max, 5 levels": (ci.GumbelMax(width=8), ci.Categorical(levels=tuple("abcde"))),
+    "linear-Gaussian": (ci.LinearGaussian(), ci.Continuous()),
+    "example": (example.LaplaceNoise(), ci.Continuous()),
+}
+
+
+def family(variable: ci.Variable, parents: tuple[str, ...]) -> ci.Graph:
+    return ci.Graph.of(age=AGE, site=SITE, v=variable.model_copy(update={"parents": parents}))
+
+
+@pytest.mark.parametrize("parents", [(), ("age", "site")], ids=["root", "child"])
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_keeps_the_contract(name, parents):
+    mechanism, variable = MECHANISMS[name]
+    check_mechanism(mechanism, family(variable, parents), "v")
+
+
+class Sound(ci.Mechanism):
+    """v = w (age - 50) / 50 + b + e^s u, to be broken in one place at a time."""
+
+    handles = (ci.Continuous,)
+
+    def build(self):
+        self.w, self.b, self.s = (torch.nn.Parameter(torch.tensor(value)) for value in (0.1, 0.2, 0.7))
+
+    def mean(self, parents):
+        return self.w * (parents["age"] - 50) / 50 + self.b
+
+    def noise(self, n):
+        return torch.randn(n)
+
+    def predict(self, u, parents):
+        return self.mean(parents) + self.s.exp() * u
+
+    def abduct(self, value, parents):
+        u = (value - self.mean(parents)) / self.s.exp()
+        return ci.Abduction(u, 0.5 * u.square() + self.s + 0.5 * math.log(2 * math.pi))
+
+
+class OneTooMany(Sound):
+    def noise(self, n):
+        return super().noise(max(n, 1))
+
+
+class Double(Sound):
+    def predict(self, u, parents):
+        return super().predict(u, parents).double()
+
+
+class Named(Sound):
+    def abduct(self, value, parents):
+        u, nll = super().abduct(value, parents)
+        return ci.Abduction({"u": u}, nll)
+
+
+class Cooled(Sound):
+    def abduct(self, value, parents):
+        u, nll = super().abduct(value, parents)
+        return ci.Abduction(0.9 * u, nll)
+
+
+class Crowded(Sound):
+    def predict(self, u, parents):
+        return super().predict(u, parents) + self.b * parents["age"].mean()
+
+    def abduct(self, value, parents):
+        return super().abduct(value - self.b * parents["age"].mean(), parents)
+
+
+class Summed(Sound):
+    def abduct(self, value, parents):
+        u, nll = super().abduct(value, parents)
+        return ci.Abduction(u, nll.sum())
+
+
+class Detached(Sound):
+    def abduct(self, value, parents):
+        u, nll = super().abduct(value, parents)
+        return ci.Abduction(u, nll.detach() + 0 * self.w)
+
+
+class Deaf(Sound):
+    def mean(self, parents):
+        return super().mean({"age": parents["age"].detach()})
+
+
+class WrongPoint(Sound):
+    def abduct(self, value, parents):
+        u, nll = super().abduct(value, parents)
+        return ci.Abduction(u, nll - 2 * self.s)
+
+
+class Forgetful(Sound):
+    def prepare(self, value, parents):
+        self.offset = float(value.mean())
+
+    def mean(self, parents):
+        return super().mean(parents) + getattr(self, "offset", 0.0)
+
+
+class Uphill(Sound):
+    def build(self):
+        super().build()
+        for p in self.parameters():
+            p.register_hook(torch.neg)
+
+
+class InPlace(Sound):
+    def abduct(self, value, parents):
+        return super().abduct(value.add_(1), parents)
+
+
+BROKEN = {
+    OneTooMany: r"noise\(n\) has n rows",
+    Double: "expected torch.float32, got torch.float64",
+    Named: r"names, shapes and types of noise",
+    Cooled: "to 1e-5 of its scale",
+    Crowded: "the same alone as in a batch",
+    Summed: r"nll has shape \(\)",
+    Detached: "no gradient reaches b",
+    Deaf: "no gradient reaches age",
+    WrongPoint: "adds up to one",
+    Forgetful: "the copy predicts otherwise",
+    Uphill: "training lower the mean nll",
+    InPlace: "v, which was given, is changed in place",
+}
+
+
+def test_a_sound_mechanism_passes():
+    check_mechanism(Sound(), family(ci.Continuous(), ("age",)), "v")
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_check_mechanism_says_what_is_broken(kind):
+    with pytest.raises(AssertionError, match=BROKEN[kind]):
+        check_mechanism(kind(), family(ci.Continuous(), ("age",)), "v")
+
+
+def test_check_mechanism_finds_values_out_of_bounds():
+    with pytest.raises(AssertionError, match=r"not a number in \[0, inf\]"):
+        check_mechanism(Sound(), family(ci.Continuous(bounds=(0, None)), ("age",)), "v")
+
+
+def test_check_mechanism_leaves_the_random_state_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    check_mechanism(Sound(), family(ci.Continuous(), ("age",)), "v")
+    assert torch.equal(torch.rand(1), expected)
