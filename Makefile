@@ -3,8 +3,10 @@
 
 PYTHON ?= python3 python python3.14 python3.13 python3.12 python3.11
 BIN := .venv/bin
-READY := .venv/.ready# touched once everything that pyproject.toml asks for is installed
-ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1# per test process: two of them share the cores
+# Touched once everything that pyproject.toml asks for is installed.
+READY := .venv/.ready
+# Two test processes share the cores; more threads would only get in each other's way.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
 .PHONY: demo test lint types check format clean

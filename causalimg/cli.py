@@ -21,7 +21,7 @@ def main() -> None:
     def run_demo(out: Path = Path("demo"), seed: int = 0, steps: int = 900) -> None:
         """Fit, fine-tune and question a model of phantom hearts; figures, tables and the model go into the folder OUT."""
         demo(out, seed=seed, steps=steps)
-        typer.echo((out / "table.md").read_text())
+        typer.echo((out / "judgement.md").read_text())
         typer.echo(f"Figures, tables and the model are in {out}; begin with {out / 'smaller.png'}.")
 
     @app.command("do")

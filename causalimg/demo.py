@@ -7,7 +7,7 @@ image that would really have been.
 from pathlib import Path
 
 from causalimg.data.phantoms import Heart, Sample
-from causalimg.evaluation import Effectiveness, compare, effectiveness
+from causalimg.evaluation import effectiveness, write_judgement
 from causalimg.fitting.finetune import Finetuning
 from causalimg.graph import scale
 from causalimg.mechanisms import HVAE
@@ -15,7 +15,7 @@ from causalimg.model import CausalModel, compile
 from causalimg.readers import Segmentor
 from causalimg.training.recipe import Recipe
 from causalimg.viz.counterfactual import Pictures, draw_grid
-from causalimg.viz.curves import draw_dose_response, draw_history
+from causalimg.viz.curves import draw_history
 
 ENCODERS = {"guide": "resnet18", "judge": "mobilenet_v2"}
 QUESTIONS = {
@@ -59,16 +59,6 @@ def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> 
     write_judgement(out, before, after)
     model.save(out / "model")
     return model
-
-
-def write_judgement(out: Path, before: Effectiveness, after: Effectiveness) -> None:
-    """The tables of `before` and `after` fine-tuning, and a dose-response figure for every variable, into `out`."""
-    tables = [compare(before, after), "Before:\n", before.table(), "After:\n", after.table()]
-    (out / "table.md").write_text("\n".join(tables))
-    for name, effect in after.effects.items():
-        measured = {"before": before[name].measured, "after": effect.measured}
-        label = f"{name} [{effect.unit}]"
-        draw_dose_response(effect.target, measured, label=label, path=out / f"dose_response_{name}.png")
 
 
 def _answers(model: CausalModel, heart: Heart, patients: Sample) -> dict[str, Pictures]:

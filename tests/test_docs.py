@@ -64,8 +64,7 @@ def test_the_code_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.
     page = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", page)
     for block in blocks(PAGES[name]):
-        exec(compile(block, name, "exec"), vars(page))
-    assert len(vars(page)) > len(vars(ModuleType("page")))
+        exec(compile(block, name, "exec"), vars(page))  # an error or a warning in it fails the test
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -4,3 +4,4 @@ from causalimg.evaluation.compare import compare as compare
 from causalimg.evaluation.effect import Effect as Effect
 from causalimg.evaluation.effect import Effectiveness as Effectiveness
 from causalimg.evaluation.effectiveness import effectiveness as effectiveness
+from causalimg.evaluation.judgement import write_judgement as write_judgement

@@ -9,7 +9,8 @@ From the value v to its noise, each step exactly invertible, with parameters fro
     nll = -log N(u; 0, 1) - log |du/dv|     in nats, for v in natural units
 
 *Neural Spline Flows* (Durkan et al., 2019, arXiv:1906.04032). The network runs in float32, the algebra of one number per
-sample in float64: the inverse of a spline in float32 is off by 1e-3 and more.
+sample in float64, and so is the noise: in float32 the inverse of a spline is off by 1e-3 and more, and where values are
+rare (between two modes) many of them share one float32 of noise.
 """
 
 import math
@@ -30,9 +31,6 @@ from causalimg.mechanisms.supports import Standardise
 from causalimg.training.recipe import Recipe
 
 BOX = 5.0
-MIN_BIN = 0.1
-"""The share of the box that is split evenly between bins: none gets so thin that noise in float32 can't resolve it."""
-MIN_SLOPE = 0.1
 
 
 class ConditionalFlow(Mechanism):
@@ -60,12 +58,13 @@ class ConditionalFlow(Mechanism):
         self.scale.copy_(torch.where(spread > 0, spread, 1.0))
 
     def noise(self, n: int) -> Tensor:
-        return torch.randn(n, device=self.center.device)
+        device = self.center.device
+        return torch.randn(n, device=device, dtype=_widest(device))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         noise = cast(Tensor, u)
         value: Tensor = ComposeTransform(self._steps(parents, len(noise))).inv(_exact(noise)[:, None])
-        return value[:, 0].to(noise)
+        return value[:, 0].to(self.center)
 
     def abduct(self, value: Tensor, parents: Values) -> Abduction:
         u = _exact(value)[:, None]
@@ -74,7 +73,7 @@ class ConditionalFlow(Mechanism):
             before, u = u, step(u)
             log_slope = log_slope + step.log_abs_det_jacobian(before, u)
         nll = 0.5 * u.square() + 0.5 * math.log(2 * math.pi) - log_slope
-        return Abduction(u[:, 0].to(value), nll[:, 0].to(value))
+        return Abduction(u[:, 0].to(value.device, _widest(value.device)), nll[:, 0].to(value))
 
     def _steps(self, parents: Values, n: int) -> list[Transform]:
         """From values to noise, both (n, 1)."""
@@ -87,13 +86,16 @@ class ConditionalFlow(Mechanism):
 
 
 def _spline(widths: Tensor, heights: Tensor, slopes: Tensor) -> Transform:
-    """The identity where all parameters (n, bins) and (n, bins - 1) are zero."""
-    bins = widths.shape[1]
-    wide, high = (MIN_BIN / bins + (1 - MIN_BIN) * raw.softmax(dim=1) for raw in (widths, heights))
-    steep = MIN_SLOPE + softplus(slopes + math.log(math.expm1(1 - MIN_SLOPE)))
-    return ConditionedSpline((wide[:, None], high[:, None], steep[:, None], None), bound=BOX, order="quadratic")
+    """Nearly the identity where the parameters, (n, bins) and (n, bins - 1), are zero."""
+    positive = softplus(slopes + math.log(math.e - 1))
+    shape = (widths.softmax(dim=1)[:, None], heights.softmax(dim=1)[:, None], positive[:, None], None)
+    return ConditionedSpline(shape, bound=BOX, order="quadratic")
+
+
+def _widest(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64
 
 
 def _exact(tensor: Tensor) -> Tensor:
     """In float64, on the CPU where the device has none."""
-    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+    return (tensor.cpu() if _widest(tensor.device) != torch.float64 else tensor).double()

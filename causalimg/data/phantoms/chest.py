@@ -22,8 +22,8 @@ AGE, LUNG_AREA, HEART_AREA = (20.0, 90.0), (9000.0, 21500.0), (5500.0, 13500.0)
 
 
 def _finding(u: Tensor, pa: Values) -> Tensor:
-    odds = torch.stack([torch.full_like(pa["age"], 0.3), 0.03 * (pa["age"] - 55)], dim=1)
-    return (odds + u).argmax(1)
+    logits = torch.stack([torch.full_like(pa["age"], 0.3), 0.03 * (pa["age"] - 55)], dim=1)
+    return (logits + u).argmax(1)
 
 
 def _lung_area(u: Tensor, pa: Values) -> Tensor:
@@ -99,9 +99,8 @@ class Chest(Phantom):
         taken = air * (deep * (1 - 0.85 * inside) * (1 - filled) - _vessels(x, y, noise["vessels"]) - 0.03 * tissue[1])
         body, tissue_along_ray = _body(x, y)
         stomach = (1 - air) * _stomach_bubble(x, y, noise["stomach"], tissue[1])
-        shadow = (
-            tissue_along_ray - taken + 0.06 * inside - stomach + _mediastinum(x, y) + skeleton(x, y, noise["bones"])
-        )
+        bones = skeleton(x, y, noise["bones"])
+        shadow = tissue_along_ray - taken + 0.06 * inside - stomach + _mediastinum(x, y) + bones
         image = _expose(body * shadow, noise)
         return image, {"left_lung": left < 0, "right_lung": right < 0, "heart": heart < 0}
 

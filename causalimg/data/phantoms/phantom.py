@@ -88,7 +88,8 @@ class Phantom(ABC):
         """What `sample` would have been under `do`: the truth, not an estimate.
 
         `do` gives by name a number or level for all, one for each, or a callable on the factual value (`causalimg.scale`).
-        Raises ValueError for what is no variable with an equation, no level, out of bounds, or not one for each.
+        Raises ValueError for what is no variable with an equation, no level, out of bounds, or not one for each; TypeError
+        for what is no number.
         """
         check_known("variable to intervene on", do, self.equations)
         if not do:
@@ -117,7 +118,7 @@ class Phantom(ABC):
             wrong = wrong | (given != given.round())
         if wrong.any():
             raise ValueError(f"{name}: {given[wrong].flatten()[0].item():g} is not {variable.allowed}")
-        return given.to(factual.dtype).expand(factual.shape)
+        return given.to(factual.dtype).expand(factual.shape).clone()
 
     def _evaluate(self, known: Values, noise: dict[str, Tensor]) -> Sample:
         values = dict(known)
