@@ -1,5 +1,6 @@
 """Say what causes what. Get the image that would have been."""
 
+from causalimg import testing as testing
 from causalimg.data import Percentile as Percentile
 from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from causalimg.data.pictures import open_picture
 from causalimg.data.pixels import image_of
@@ -42,21 +42,24 @@ def main() -> None:
     app()
 
 
-def ask(folder: Path, image: Path, do: dict[str, float | str], given: dict[str, float | str], out: Path) -> str:
+def ask(folder: Path, image: Path, do: dict[str, Any], given: dict[str, Any], out: Path) -> str:
     """Draw the answer of the model in `folder` to `out`; returns it in words."""
     model = CausalModel.load(folder)
     name, variable = next((name, v) for name, v in model.graph.variables.items() if isinstance(v, Image))
     x = image_of(open_picture(image), variable, None)
     cf = model.do({**given, name: x}, **do)
     cf.plot(out)
-    lines = [f"{key}: {model.graph[key].say(was.item())} -> {model.graph[key].say(cf[key].item())}" for key, was in cf.factual.items() if not was.ndim]
-    measured = [f"{key}, measured: {model.graph[key].say(reading.item())}" for key, reading in cf.measured.items()]
-    return "\n".join([*lines, *measured, f"see {out}"])
+    lines = []
+    for key in (key for key, was in cf.factual.items() if not was.ndim):
+        said = [model.graph[key].say(world[key].item()) for world in (cf.factual, cf)]
+        read = f", measured {model.graph[key].say(cf.measured[key].item())}" if key in cf.measured else ""
+        lines.append(f"{key}: {' -> '.join(said)}{read}")
+    return "\n".join([*lines, f"see {out}"])
 
 
-def pairs(texts: Iterable[str]) -> dict[str, float | str]:
+def pairs(texts: Iterable[str]) -> dict[str, Any]:
     """``["lv_area=900", "sex=male"]`` as a mapping. Raises ValueError for what is not name=value."""
-    found: dict[str, float | str] = {}
+    found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):

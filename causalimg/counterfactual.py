@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
+from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.scm import Factual
 from causalimg.values import World
-from causalimg.viz.counterfactual import draw_counterfactuals
+from causalimg.viz.counterfactual import ROWS, draw_counterfactuals
 
 Measure = Callable[[Mapping[str, Tensor]], World]
 Outline = Callable[[Tensor], World]
@@ -64,30 +65,32 @@ class Counterfactual(Mapping[str, Tensor]):
         """What the readers read off the factual images."""
         return self._as_asked(self._measure(self._was), self._single)
 
-    def plot(self, path: str | Path | None = None, image: str | None = None, rows: int = 8) -> Any:
-        """Factual | counterfactual | difference, with the structures outlined; written to `path`. Returns the figure."""
-        name = image if image is not None else self.graph.images[0]
-        if not isinstance(self.graph[name], Image):
-            raise ValueError(f"{name} is no image; images: {', '.join(self.graph.images)}")
-        before, after = self._was[name][:rows], self._world[name][:rows]
+    def plot(self, path: str | Path | None = None, image: str | None = None) -> Any:
+        """Factual | counterfactual | difference of the first items, with the structures outlined; written to `path`.
+
+        Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph.
+        """
+        name = self.graph.images[0] if image is None else image
+        check_known("image", [name], self.graph.images)
+        before, after = self._was[name][:ROWS], self._world[name][:ROWS]
         masks, masks_after = self._outline(before), self._outline(after)
         outlines = {structure: (masks[structure], masks_after[structure]) for structure in masks}
         captions = [self._caption(row) for row in range(len(before))]
-        return draw_counterfactuals(before, after, outlines, captions, path=path)
+        bounds = cast(tuple[float, float], cast(Image, self.graph[name]).bounds)
+        return draw_counterfactuals(before, after, outlines, captions, bounds=bounds, path=path)
 
     def _caption(self, row: int) -> str:
-        lines = []
-        for name, value in self.action.items():
-            target = value if self._single else value[row]
-            if target.ndim:
-                continue
-            lines.append(
-                f"do({name} = {self.graph[name].say(target.item())}), was {self.graph[name].say(self._was[name][row].item())}"
-            )
-            if name in self.measured:
-                reading = self.measured[name] if self._single else self.measured[name][row]
-                lines.append(f"measured {self.graph[name].say(reading.item())}")
-        return "\n".join(lines)
+        return "\n".join(line for name in self.action for line in self._said(name, row))
+
+    def _said(self, name: str, row: int) -> Iterator[str]:
+        variable = self.graph[name]
+        if variable.value_shape:
+            return
+        was, becomes = self._was[name][row].item(), self._world[name][row].item()
+        yield f"do({name} = {variable.say(becomes)}), was {variable.say(was)}"
+        if name in self.measured:
+            reading = self.measured[name] if self._single else self.measured[name][row]
+            yield f"measured {variable.say(reading.item())}"
 
 
 def _brief(value: Tensor) -> str:

@@ -5,6 +5,7 @@ image that would really have been.
 """
 
 from pathlib import Path
+from typing import Any
 
 from causalimg.data.phantoms import Heart, Sample
 from causalimg.evaluation import effectiveness, write_judgement
@@ -65,7 +66,8 @@ def _answers(model: CausalModel, heart: Heart, patients: Sample) -> dict[str, Pi
     """What the model answers to every question, with what its reader outlines and measures."""
     factual, found = model.abduct(patients.values), {}
     for question, (name, change) in QUESTIONS.items():
-        cf = model.do(factual, **{name: change})
+        do: dict[str, Any] = {name: change}
+        cf = model.do(factual, **do)
         said = [f"measured {heart.graph[name].say(value)}" for value in cf.measured[name].tolist()]
         found[question] = Pictures(cf["x"], model.readers.outlines(cf["x"]), said)
     return found

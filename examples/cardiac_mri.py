@@ -2,8 +2,8 @@
 
     python examples/cardiac_mri.py ../shared/data/sunnybrook_lv --out out/cardiac_mri
 
-The folder holds `lv_128.npz` (arrays "images" and "labels", 1 = left-ventricle cavity) and `metadata.csv`, one row an image, with the
-columns patient, sex, age, pathology, phase and split. Any folder of the same form will do.
+The folder holds `lv_128.npz` (arrays "images" and "labels", 1 = left-ventricle cavity) and `metadata.csv`, one row an image,
+with the columns patient, sex, age, pathology, phase and split. Any folder of the same form will do.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from causalimg.mechanisms.supports import Standardise
 
 PARENTS = {"a": ci.Continuous(), "c": ci.Categorical(levels=("x", "y", "z"))}
 worlds = given(limits=bounds(), bins=st.sampled_from([0, 1, 8]), seed=st.integers(0, 10**6))
-several = settings(max_examples=40, deadline=None)
+several = settings(max_examples=25, deadline=None)
 
 
 def parents(n):
@@ -69,15 +69,12 @@ def test_draws_keep_to_the_bounds(limits, bins, seed):
 def test_the_density_integrates_to_the_noise_that_leads_within_the_bounds(limits, bins, seed):
     """∫ exp(-nll) dv = Φ(u(high)) - Φ(u(low)): all but what `predict` puts exactly on the bounds."""
     mechanism = random_flow(limits, bins, seed)
-    n = 8001
-    same = {name: column[:1].expand(n) for name, column in parents(1).items()}
-    ends = mechanism.predict(torch.tensor([-7.0, 7.0], dtype=torch.float64), {name: column[:2] for name, column in same.items()})
-    steps = torch.linspace(-7, 7, n, dtype=torch.float64)
-    grid = mechanism.predict(steps, same).unique_consecutive()
-    u, nll = mechanism.abduct(grid, {name: column[: len(grid)] for name, column in same.items()})
-    expected = torch.special.ndtr(u[-1]) - torch.special.ndtr(u[0])
-    assert ends[0] < ends[1]
-    assert_close(torch.trapezoid(nll.neg().exp(), grid), expected, rtol=0, atol=5e-3)
+    same = {name: column.expand(4001) for name, column in parents(1).items()}
+    grid = mechanism.predict(torch.linspace(-7, 7, 4001, dtype=torch.float64), same)
+    u, nll = mechanism.abduct(grid, same)
+    assert (grid.diff() >= 0).all()
+    between = torch.special.ndtr(u[-1]) - torch.special.ndtr(u[0])
+    assert_close(torch.trapezoid(nll.neg().exp(), grid), between.float(), rtol=0, atol=5e-3)
 
 
 @worlds
@@ -95,7 +92,8 @@ def test_the_likelihood_has_the_slope_that_autograd_finds(limits, bins, seed):
 def test_values_far_in_the_tails_come_back(bins):
     mechanism = random_flow((0, None), bins, seed=1)
     value = torch.tensor([1e-6, 1e-3, 1e3, 1e5, 1e7])
-    assert_close(mechanism.predict(mechanism.abduct(value, parents(5)).u, {**parents(5)}), value)
+    given_parents = parents(5)
+    assert_close(mechanism.predict(mechanism.abduct(value, given_parents).u, given_parents), value, rtol=1e-5, atol=1e-5)
 
 
 def test_mixed_precision_does_not_reach_the_flow():
@@ -110,7 +108,9 @@ def test_mixed_precision_does_not_reach_the_flow():
 def test_a_column_that_never_varies_does_no_harm():
     mechanism = bind((0, None))
     mechanism.prepare(torch.full((50,), 3.0), parents(50))
-    assert_close(mechanism.predict(mechanism.abduct(torch.full((50,), 3.0), parents(50)).u, parents(50)), torch.full((50,), 3.0))
+    u, nll = mechanism.abduct(torch.full((50,), 3.0), parents(50))
+    assert nll.isfinite().all()
+    assert_close(mechanism.predict(u, parents(50)), torch.full((50,), 3.0))
 
 
 def test_standardise_is_plain_far_from_the_bounds():
@@ -123,7 +123,7 @@ def test_standardise_is_plain_far_from_the_bounds():
 
 
 def fit(mechanism, value, given_parents):
-    """Full-batch training in `recipe.steps` steps with its own rate, falling linearly."""
+    """Training by the mechanism's own recipe, with a rate that falls linearly."""
     mechanism.prepare(value, given_parents)
     recipe = mechanism.recipe
     optimizer = torch.optim.AdamW(mechanism.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -137,15 +137,14 @@ def fit(mechanism, value, given_parents):
         schedule.step()
 
 
-@pytest.mark.parametrize("limits", [(None, None), (0, None)])
-def test_learns_a_linear_gaussian_truth_and_its_counterfactuals(limits):
+def test_learns_a_linear_gaussian_truth_and_its_counterfactuals():
     torch.manual_seed(0)
     truth = ci.LinearGaussian(weights={"a": 4.0, "c": (0.0, 5.0, -3.0)}, bias=40.0, scale=2.0)
     truth = truth.bind(ci.Graph.of(**PARENTS, v=ci.Continuous(parents=["a", "c"])), "v")
     seen, unseen = parents(2000), parents(2000)
     u = truth.noise(2000)
     value = truth.predict(u, unseen)
-    mechanism = bind(limits)
+    mechanism = bind((0, None))
     fit(mechanism, truth.predict(truth.noise(2000), seen), seen)
     found = mechanism.abduct(value, unseen)
     assert found.nll.mean() < truth.abduct(value, unseen).nll.mean() + 0.05

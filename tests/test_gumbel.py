@@ -85,7 +85,7 @@ def test_training_finds_the_probabilities_under_each_parent():
     v = torch.multinomial(truth[sex], 1)[:, 0]
     mechanism = ci.GumbelMax().bind(graph, "v")
     optimizer = torch.optim.AdamW(mechanism.parameters(), lr=mechanism.recipe.lr)
-    for _ in range(200):
+    for _ in range(100):
         optimizer.zero_grad()
         mechanism.abduct(v, {"sex": sex}).nll.mean().backward()
         optimizer.step()

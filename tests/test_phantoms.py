@@ -159,7 +159,7 @@ def test_setting_a_variable_to_its_factual_value_changes_nothing(kind):
 
 @pytest.mark.parametrize("kind", PHANTOMS)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_an_intervention_takes_effect_leaves_non_descendants_and_can_be_undone(kind, data):
     phantom, sample = world(kind, 32, n=3)
     do = data.draw(interventions(phantom))
@@ -274,7 +274,7 @@ def test_a_size_that_cannot_be_drawn_is_refused(size):
 
 
 @given(st.lists(st.floats(-0.15, 0.15), min_size=4, max_size=4), st.floats(300, 3000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_star_covers_its_area(harmonics, area):
     x, y = grid(128, 100.0)
     outline = Star(x.expand(1, 128, 128), y.expand(1, 128, 128), torch.tensor(harmonics).view(1, 2, 2)).outline(

@@ -31,7 +31,7 @@ def discs(n, seed=0):
     draw = torch.rand(4, n, 1, 1, generator=torch.Generator().manual_seed(seed))
     rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     masks = (rows - 12 - 8 * draw[0]) ** 2 + (columns - 12 - 8 * draw[1]) ** 2 < (4 + 6 * draw[2]) ** 2
-    return (0.2 + 0.1 * draw[3] + 0.5 * masks)[:, None], masks
+    return (0.2 + 0.02 * draw[3] + 0.5 * masks)[:, None], masks
 
 
 class Threshold(nn.Module):
@@ -58,7 +58,7 @@ class Mean(Network):
         nn.init.zeros_(self.head.weight)
 
     def forward(self, images):
-        return self.head(images.mean((2, 3)))
+        return self.head(10 * images.mean((2, 3)) - 3)
 
 
 def wrapped(**settings):
@@ -77,7 +77,7 @@ def test_a_short_fit_outlines_new_discs_and_reports_it(fitted):
     read = fitted.masks(images)["disc"]
     dice = 2 * (read & masks).sum() / (read.sum() + masks.sum())
     assert dice > 0.9
-    assert fitted.fitted["scores"]["disc"]["dice"] == pytest.approx(dice, abs=0.05)
+    assert fitted.fitted["scores"]["disc"]["dice"] == pytest.approx(dice.item(), abs=0.05)
     assert "disc" in fitted.report()
     assert "area_mape" in fitted.report()
 
@@ -197,7 +197,7 @@ def test_a_module_that_is_only_code_is_not_saved(tmp_path):
 def test_a_regressor_finds_a_number_in_its_own_unit():
     images, masks = discs(200)
     area = 6.0 * masks.sum((1, 2))
-    recipe = Recipe(steps=300, lr=0.1, batch=64, warmup=1, ema=0.9)
+    recipe = Recipe(steps=60, lr=0.1, batch=64, warmup=1, ema=0.9)
     regressor = Regressor(Mean(), variables=("surface",)).fit(images, {"surface": area}, recipe=recipe, augment=STILL)
     assert regressor.fitted["scores"]["surface"]["r2"] > 0.9
     bright = regressor.read(torch.ones(1, 1, 32, 32), Discs, ["surface"])["surface"]
@@ -211,7 +211,7 @@ def test_a_classifier_finds_levels():
     images, _ = discs(100)
     light = images.mean((1, 2, 3)) > images.mean()
     names = ["light" if each else "dark" for each in light]
-    recipe = Recipe(steps=200, lr=0.3, batch=64, warmup=1, ema=0.9)
+    recipe = Recipe(steps=60, lr=0.3, batch=64, warmup=1, ema=0.9)
     classifier = Classifier(Mean(outputs=2), levels={"shade": ("dark", "light")})
     classifier.fit(images, {"shade": names}, recipe=recipe, augment=STILL)
     scores = classifier.fitted["scores"]["shade"]

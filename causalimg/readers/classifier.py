@@ -11,7 +11,6 @@ from torch.nn.functional import cross_entropy, log_softmax
 from causalimg.errors import check_known
 from causalimg.graph import Categorical, Graph
 from causalimg.readers.accuracy import Scores, level_scores
-from causalimg.readers.augment import Augment
 from causalimg.readers.networks import CNN
 from causalimg.readers.neural import NeuralReader
 
@@ -23,7 +22,6 @@ class Classifier(NeuralReader):
     variable, levels by name or as a tensor of indices of shape (n,).
     """
 
-    augment = Augment(rotate=0, scale=0)
     levels: dict[str, tuple[str, ...]] = Field(min_length=1)
 
     def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:

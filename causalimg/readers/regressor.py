@@ -23,7 +23,7 @@ class Regressor(NeuralReader):
     natural units before that. `fit` and `assess` take values by variable, each of shape (n,).
     """
 
-    augment = Augment(rotate=0, scale=0)
+    augment = Augment(scale=0)
     variables: tuple[str, ...] = Field(min_length=1)
 
     def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:

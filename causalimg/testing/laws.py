@@ -45,6 +45,14 @@ def abduction_finds_noise(case: Case) -> None:
         assert found[name].dtype == part.dtype, f"{found[name].dtype}, but noise is {part.dtype}"
 
 
+def nll_reaches_every_parameter(case: Case) -> None:
+    """nll is finite, of shape (batch,), and gives every parameter that requires grad a finite gradient."""
+    nll = case.abduct().nll
+    assert nll.shape == (len(case.value),), f"nll has shape {tuple(nll.shape)}"
+    assert nll.isfinite().all(), f"nll is not finite: {nll}"
+    _check_gradients(nll, {name: p for name, p in case.mechanism.named_parameters() if p.requires_grad})
+
+
 def prediction_undoes_abduction(case: Case) -> None:
     """predict(abduct(v, pa).u, pa) is v to 1e-5 of its scale, whatever abduct draws, for data and for what was predicted."""
     with torch.no_grad():
@@ -64,14 +72,6 @@ def rows_do_not_mix(case: Case) -> None:
         assert_close(alone, together[row], rtol=1e-4, atol=1e-4)
         if not case.nll_is_drawn():
             assert_close(case.mechanism.abduct(case.value[row], case.rows(row)).nll, nll[row], rtol=1e-4, atol=1e-4)
-
-
-def nll_reaches_every_parameter(case: Case) -> None:
-    """nll is finite, of shape (batch,), and gives every parameter that requires grad a finite gradient."""
-    nll = case.abduct().nll
-    assert nll.shape == (len(case.value),), f"nll has shape {tuple(nll.shape)}"
-    assert nll.isfinite().all(), f"nll is not finite: {nll}"
-    _check_gradients(nll, {name: p for name, p in case.mechanism.named_parameters() if p.requires_grad})
 
 
 def prediction_is_differentiable(case: Case) -> None:
@@ -110,9 +110,9 @@ LAWS: tuple[Law, ...] = (
     noise_has_a_row_per_sample,
     predictions_are_values,
     abduction_finds_noise,
+    nll_reaches_every_parameter,
     prediction_undoes_abduction,
     rows_do_not_mix,
-    nll_reaches_every_parameter,
     prediction_is_differentiable,
     nll_is_of_a_density,
     a_saved_copy_is_the_same,

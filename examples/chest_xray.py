@@ -1,0 +1,63 @@
+"""Counterfactual radiographs from real films of children: what if the left lung were smaller, and the right one as it is?
+
+    python examples/chest_xray.py ../shared/data/cxr_pediatric --out out/chest_xray
+
+The folder holds `cxr_128.npz` (arrays "images" and "labels", 1 = the patient's right lung, 2 = the left) and `metadata.csv`,
+one row an image, with the columns patient, finding and split. Any folder of the same form will do.
+"""
+
+import argparse
+from pathlib import Path
+
+import causalimg as ci
+
+LUNGS = ("right_lung", "left_lung")
+
+
+class Chest(ci.Graph):
+    """A finding causes how large the lungs appear; the two sizes go together."""
+
+    finding = ci.Categorical(levels=("normal", "bacteria", "virus"))
+    right_lung = ci.Continuous(parents=[finding], unit="fraction", bounds=(0, 0.5), measured=ci.Area("right_lung"))
+    left_lung = ci.Continuous(parents=[finding], unit="fraction", bounds=(0, 0.5), measured=ci.Area("left_lung"))
+    x = ci.Image(parents=[finding, right_lung, left_lung], shape=(1, 64, 64))
+
+
+def main(data: Path, out: Path, steps: int, seed: int) -> None:
+    """Read, fit, fine-tune, judge; figures, tables and the model go into `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    films = data / "cxr_128.npz"
+    table = ci.read_table(Chest, data / "metadata.csv", films, masks=films, structures=LUNGS)
+    train, val, test = (table.where(split=split) for split in ("train", "val", "test"))
+
+    guide, judge = (
+        ci.Segmentor.unet(LUNGS, encoder=encoder, seed=seed + i).fit(
+            train["x"], train.masks, (val["x"], val.masks), recipe=ci.Recipe(steps=steps // 5, lr=2e-3), seed=seed + i
+        )
+        for i, encoder in enumerate(("resnet18", "mobilenet_v2"))
+    )
+    print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
+
+    model = ci.compile(Chest, guide)
+    model.fit(train, val, seed=seed, x=ci.Recipe(steps=steps, lr=2e-3, warmup=100))
+    patients = test.extra["patient"]
+    before = ci.effectiveness(model, test, judge, groups=patients)
+
+    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 2, batch=24, lr=5e-4, warmup=20, clip=1.0))
+    model.finetune(train, val, guidance=[guide], settings=settings, seed=seed)
+    after = ci.effectiveness(model, test, judge, groups=patients)
+
+    print(ci.write_judgement(out, before, after))
+    some = test.rows(range(0, len(test), len(test) // 6))
+    for factor in (0.8, 1.2):
+        model.do(some, left_lung=ci.scale(factor)).plot(out / f"left_lung_times_{factor:g}.png")
+    model.save(out / "model")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with cxr_128.npz and metadata.csv")
+    parser.add_argument("--out", type=Path, default=Path("out/chest_xray"))
+    parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; the rest follows it")
+    parser.add_argument("--seed", type=int, default=0)
+    main(**vars(parser.parse_args()))
