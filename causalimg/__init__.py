@@ -32,4 +32,5 @@ from causalimg.readers import Classifier as Classifier
 from causalimg.readers import Reader as Reader
 from causalimg.readers import Regressor as Regressor
 from causalimg.readers import Segmentor as Segmentor
+from causalimg.training.history import History as History
 from causalimg.training.recipe import Recipe as Recipe

@@ -158,6 +158,7 @@ class CausalModel(SCM):
     def measure(self, world: Mapping[str, Any] | Tensor) -> World:
         """What the readers read off the images of `world` (or off an image), hard, in declared units."""
         given = {self._only_image(): world} if isinstance(world, Tensor) else world
+        check_known("variable", given.keys(), self.graph)
         images, single = columns(self.graph, {k: given[k] for k in self.graph.images if k in given}, self.device)
         read = self.readers.read_all(images, self._readable(images))
         return {name: value[0] for name, value in read.items()} if single else read

@@ -22,9 +22,7 @@ class Heart(ci.Graph):
         levels=("Normal", "Hypertrophy", "Heart failure with infarct", "Heart failure without infarct"),
     )
     phase = ci.Categorical(levels=("ED", "ES"))
-    lv_area = ci.Continuous(
-        parents=[sex, pathology, phase], unit="fraction", bounds=(0, 0.5), measured=ci.Area("lv")
-    )
+    lv_area = ci.Continuous(parents=[sex, pathology, phase], unit="fraction", bounds=(0, 0.5), measured=ci.Area("lv"))
     x = ci.Image(parents=[pathology, lv_area], shape=(1, 64, 64))
 
 

@@ -30,7 +30,9 @@ def values(limits, n=200):
 
 
 def bind(limits, **flow):
-    return ci.ConditionalFlow(**flow).bind(ci.Graph.of(**PARENTS, v=ci.Continuous(bounds=limits, parents=["a", "c"])), "v")
+    return ci.ConditionalFlow(**flow).bind(
+        ci.Graph.of(**PARENTS, v=ci.Continuous(bounds=limits, parents=["a", "c"])), "v"
+    )
 
 
 def random_flow(limits, bins, seed):
@@ -93,7 +95,9 @@ def test_values_far_in_the_tails_come_back(bins):
     mechanism = random_flow((0, None), bins, seed=1)
     value = torch.tensor([1e-6, 1e-3, 1e3, 1e5, 1e7])
     given_parents = parents(5)
-    assert_close(mechanism.predict(mechanism.abduct(value, given_parents).u, given_parents), value, rtol=1e-5, atol=1e-5)
+    assert_close(
+        mechanism.predict(mechanism.abduct(value, given_parents).u, given_parents), value, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_mixed_precision_does_not_reach_the_flow():

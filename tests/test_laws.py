@@ -25,7 +25,9 @@ def questions(draw, images=True):
     torch.manual_seed(draw(st.integers(0, 100)))
     flat = ci.ConditionalFlow(bins=draw(st.sampled_from([0, 4])))
     linear = [n for n, v in graph.variables.items() if getattr(v, "bounds", None) == (None, None)]
-    chosen = {n: ci.LinearGaussian() if n in linear and draw(st.booleans()) else flat for n in graph if not graph[n].discrete}
+    chosen = {
+        n: ci.LinearGaussian() if n in linear and draw(st.booleans()) else flat for n in graph if not graph[n].discrete
+    }
     model = ci.compile(graph, **(chosen | dict.fromkeys(graph.images, TINY)))
     world, other = values(graph, N, seed=0), values(graph, N, seed=1)
     for name, mechanism in model.mechanisms.items():

@@ -10,19 +10,30 @@ import torch
 import causalimg as ci
 from causalimg.testing import check_mechanism
 
-SPEC = importlib.util.spec_from_file_location("custom_mechanism", Path(__file__).parent.parent / "examples/custom_mechanism.py")
+SPEC = importlib.util.spec_from_file_location(
+    "custom_mechanism", Path(__file__).parent.parent / "examples/custom_mechanism.py"
+)
 example = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(example)
 
 AGE = ci.Continuous(unit="year", bounds=(0, 110))
 SITE = ci.Categorical(levels=("north", "south", "west"))
-BOUNDS = {"unbounded": (None, None), "positive": (0, None), "negative": (None, 0), "fraction": (0, 1), "wide": (-1e4, 1e6)}
+BOUNDS = {
+    "unbounded": (None, None),
+    "positive": (0, None),
+    "negative": (None, 0),
+    "fraction": (0, 1),
+    "wide": (-1e4, 1e6),
+}
 
 BOTH = ["age", "site"]
 
 MECHANISMS = {
     **{f"spline, {name}": (ci.ConditionalFlow(), ci.Continuous(bounds=b, parents=BOTH)) for name, b in BOUNDS.items()},
-    **{f"affine, {name}": (ci.ConditionalFlow(bins=0), ci.Continuous(bounds=b, parents=BOTH)) for name, b in BOUNDS.items()},
+    **{
+        f"affine, {name}": (ci.ConditionalFlow(bins=0), ci.Continuous(bounds=b, parents=BOTH))
+        for name, b in BOUNDS.items()
+    },
     "spline, root": (ci.ConditionalFlow(bins=1), ci.Continuous(bounds=(0, None))),
     "Gumbel-max": (ci.GumbelMax(), ci.Categorical(levels=("no", "yes"), parents=BOTH)),
     "Gumbel-max, root": (ci.GumbelMax(width=8), ci.Categorical(levels=tuple("abcde"))),

@@ -118,7 +118,13 @@ def test_an_image_is_encoded_once_however_many_questions_are_asked(model, world,
 
 @pytest.mark.parametrize(
     ("intervention", "expected"),
-    [(60.0, 60.0), (ci.shift(10), "+10"), (ci.scale(2.0), "*2"), (lambda area: area + 1, "+1"), (torch.full((120,), 50.0), 50.0)],
+    [
+        (60.0, 60.0),
+        (ci.shift(10), "+10"),
+        (ci.scale(2.0), "*2"),
+        (lambda area: area + 1, "+1"),
+        (torch.full((120,), 50.0), 50.0),
+    ],
 )
 def test_the_ways_to_say_a_value(model, world, intervention, expected):
     wanted = {"+10": world["area"] + 10, "*2": world["area"] * 2, "+1": world["area"] + 1}.get(expected, expected)

@@ -1,0 +1,150 @@
+"""A mistyped name gives the nearest one, at every public entry point: the table below walks them all."""
+
+import pytest
+import torch
+
+import causalimg as ci
+
+
+class Lungs(ci.Graph):
+    age = ci.Continuous(unit="year", bounds=(0, 110))
+    finding = ci.Categorical(levels=("normal", "pneumonia"))
+    left_lung = ci.Continuous(parents=[age, finding], unit="px", bounds=(0, None), measured=ci.Area("left_lung"))
+    x = ci.Image(parents=[left_lung], shape=(1, 16, 16))
+
+
+GRAPH = Lungs()
+HVAE = ci.HVAE(widths=(4, 4), latents=(0, 2), embedding=4)
+SEGMENTOR = ci.Segmentor.unet(structures=("left_lung",), width=4)
+JUDGE = ci.Segmentor.unet(structures=("left_lung",), width=4, seed=1)
+MODEL = ci.compile(Lungs, SEGMENTOR, x=HVAE)
+WORLD = {
+    "age": torch.full((4,), 50.0),
+    "finding": torch.zeros(4, dtype=torch.int64),
+    "left_lung": torch.full((4,), 60.0),
+    "x": torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)),
+}
+MASKS = {"left_lung": WORLD["x"][:, 0] > 0.5}
+TABLE = ci.Table(GRAPH, WORLD, extra={"patient": ["a", "b", "c", "d"], "split": ["train", "train", "val", "test"]})
+HEART = ci.phantoms.Heart(size=32)
+HEARTS = HEART.sample(2)
+TYPO = {**{k: v for k, v in WORLD.items() if k != "left_lung"}, "left_lng": WORLD["left_lung"]}
+FITTED = ci.History(({"step": 1, "loss": 1.0},))
+JUDGED = {}
+
+
+def judged():
+    """One judgement for all: it takes a second."""
+    if not JUDGED:
+        JUDGED["it"] = ci.effectiveness(MODEL, WORLD, JUDGE)
+    return JUDGED["it"]
+
+
+def csv(folder, head, row="1.png,50,normal"):
+    path = folder / "films.csv"
+    path.write_text(f"{head}\n{row}\n")
+    return path
+
+
+MISTAKES = {
+    "Area": lambda _: ci.Area("left_lung", imge="x"),
+    "Area.unit": lambda _: ci.Continuous(unit="pxx", measured=ci.Area("left_lung")),
+    "Area.image": lambda _: ci.Graph.of(
+        a=ci.Continuous(unit="px", measured=ci.Area("a", image="imge")), image=ci.Image(shape=(1, 8, 8))
+    ),
+    "Categorical": lambda _: ci.Categorical(levls=("a", "b")),
+    "Continuous": lambda _: ci.Continuous(bonds=(0, 1)),
+    "Image": lambda _: ci.Image(shpe=(1, 8, 8)),
+    "Graph.of": lambda _: ci.Graph.of(age=ci.Continuous(), dose=ci.Continuous(parents=["aeg"])),
+    "Graph.[]": lambda _: GRAPH["left_lng"],
+    "Graph.parents": lambda _: GRAPH.parents("left_lng"),
+    "Graph.descendants": lambda _: GRAPH.descendants("left_lng"),
+    "Graph.image_of": lambda _: GRAPH.image_of("left_lng"),
+    "Graph.from_data": lambda _: ci.Graph.from_data({"variabels": {}}),
+    "Graph.from_json": lambda _: ci.Graph.from_json('{"variables": {"a": {"kind": "Continous"}}}'),
+    "Graph.from_yaml": lambda _: ci.Graph.from_yaml("variables: {a: {kind: Continuous, unti: year}}"),
+    "Graph.from_networkx": lambda _: ci.Graph.from_networkx(_misspelt_kind()),
+    "HVAE": lambda _: ci.HVAE(width=(4, 4)),
+    "ConditionalFlow": lambda _: ci.ConditionalFlow(bin=3),
+    "GumbelMax": lambda _: ci.GumbelMax(wdth=3),
+    "LinearGaussian": lambda _: ci.LinearGaussian(wieghts={}),
+    "LinearGaussian.weights": lambda _: ci.LinearGaussian(weights={"aeg": 1.0}).bind(
+        ci.Graph.of(age=ci.Continuous(), dose=ci.Continuous(parents=["age"])), "dose"
+    ),
+    "Mechanism.bind": lambda _: HVAE.bind(GRAPH, "left_lng"),
+    "Mechanism.from_data": lambda _: ci.Mechanism.from_data({"kind": "HVEA"}),
+    "Reader.from_data": lambda _: ci.Reader.from_data({"kind": "Segmenter"}),
+    "compile": lambda _: ci.compile(Lungs, left_lng=ci.ConditionalFlow()),
+    "CausalModel.fit": lambda _: MODEL.fit(WORLD, left_lng=ci.Recipe()),
+    "CausalModel.fit.data": lambda _: MODEL.fit(TYPO),
+    "CausalModel.finetune": lambda _: MODEL.finetune(TYPO, guidance=[SEGMENTOR]),
+    "CausalModel.do": lambda _: MODEL.do(WORLD, left_lng=3.0),
+    "CausalModel.do.level": lambda _: MODEL.do(WORLD, finding="pneumnia"),
+    "CausalModel.do.given": lambda _: MODEL.do(TYPO, age=50.0),
+    "CausalModel.abduct": lambda _: MODEL.abduct(TYPO),
+    "CausalModel.act": lambda _: MODEL.act(MODEL.abduct(WORLD), left_lng=3.0),
+    "CausalModel.sample": lambda _: MODEL.sample(2, do={"left_lng": 3.0}),
+    "CausalModel.measure": lambda _: MODEL.measure(TYPO),
+    "CausalModel.complete": lambda _: MODEL.complete(TYPO),
+    "Counterfactual.[]": lambda _: MODEL.do(WORLD, left_lung=50.0)["left_lng"],
+    "Counterfactual.plot": lambda _: MODEL.do(WORLD, left_lung=50.0).plot(image="xx"),
+    "Recipe": lambda _: ci.Recipe(step=3),
+    "Finetuning": lambda _: ci.Finetuning(localty=3),
+    "Percentile": lambda _: ci.Percentile(hihg=99),
+    "Segmentor.fit": lambda _: SEGMENTOR.fit(WORLD["x"], {"left_lng": MASKS["left_lung"]}),
+    "Segmentor.read": lambda _: SEGMENTOR.read(WORLD["x"], GRAPH, ["left_lng"]),
+    "Regressor": lambda _: ci.Regressor.cnn(["left_lung"]).fit(WORLD["x"], {"left_lng": WORLD["left_lung"]}),
+    "Classifier": lambda _: ci.Classifier.cnn({"finding": ("normal", "pneumonia")}).fit(
+        WORLD["x"], {"fnding": WORLD["finding"]}
+    ),
+    "Table": lambda _: ci.Table(GRAPH, TYPO),
+    "Table.[]": lambda _: TABLE["left_lng"],
+    "Table.where": lambda _: TABLE.where(spilt="train"),
+    "Table.where.value": lambda _: TABLE.where(split="trian"),
+    "Table.split": lambda _: TABLE.split(by="patiet"),
+    "read_table.columns": lambda folder: ci.read_table(Lungs, csv(folder, "file,age,finding"), columns={"aeg": "age"}),
+    "read_table.csv": lambda folder: ci.read_table(Lungs, csv(folder, "file,aeg,finding"), readers=[SEGMENTOR]),
+    "read_table.level": lambda folder: ci.read_table(Lungs, csv(folder, "file,age,finding", "1.png,50,normla")),
+    "effectiveness": lambda _: ci.effectiveness(MODEL, WORLD, JUDGE, ["left_lng"]),
+    "Effectiveness.[]": lambda _: judged()["left_lng"],
+    "History.curve": lambda _: FITTED.curve("los"),
+    "phantoms.counterfactual": lambda _: HEART.counterfactual(HEARTS, {"lv_aera": 900.0}),
+    "testing.check_mechanism": lambda _: ci.testing.check_mechanism(ci.ConditionalFlow(), GRAPH, "left_lng"),
+}
+
+NAMELESS = {
+    "History": "made by training",
+    "Abduction": "a value that mechanisms return",
+    "Context": "made of a mechanism's own parents",
+    "Quantity": "abstract",
+    "Variable": "abstract",
+    "TableError": "an error",
+    "scale": "takes a number",
+    "shift": "takes a number",
+    "compare": "takes two judgements",
+    "write_judgement": "takes two judgements",
+}
+
+
+def _misspelt_kind():
+    graph = GRAPH.to_networkx()
+    graph.nodes["age"]["kind"] = "Continous"
+    return graph
+
+
+@pytest.mark.parametrize("entry", MISTAKES)
+def test_a_mistyped_name_gives_the_nearest_one(entry, tmp_path):
+    with pytest.raises(ValueError, match="Did you mean|nearest"):
+        MISTAKES[entry](tmp_path)
+
+
+def test_the_table_walks_every_public_name():
+    packages = {name for name in vars(ci) if not name.startswith("_") and hasattr(vars(ci)[name], "__path__")}
+    public = {
+        name
+        for name in vars(ci)
+        if not name.startswith("_") and isinstance(vars(ci)[name], type | type(len) | type(judged))
+    }
+    walked = {entry.split(".")[0] for entry in MISTAKES}
+    assert public - walked - NAMELESS.keys() - packages == set()
+    assert NAMELESS.keys() <= public
