@@ -46,7 +46,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> 
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=3e-3))
     before, first = effectiveness(model, test.values, judge), _answers(model, heart, test[:6])
 
-    settings = Finetuning(recipe=Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20, clip=1.0))
+    settings = Finetuning(recipe=Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20))
     finetuned = model.finetune(train.values, val.values, guidance=[guide], settings=settings, seed=seed)
     after, second = effectiveness(model, test.values, judge), _answers(model, heart, test[:6])
 

@@ -53,7 +53,7 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     patients = test.extra["patient"]
     before = ci.effectiveness(model, test, judge, groups=patients)
 
-    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 2, batch=24, lr=5e-4, warmup=20, clip=1.0))
+    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 2, batch=24, lr=5e-4, warmup=20))
     model.finetune(train, val, guidance=[guide], settings=settings, seed=seed)
     after = ci.effectiveness(model, test, judge, groups=patients)
 

@@ -16,7 +16,7 @@ def known(*logits):
     levels = tuple(f"level {i}" for i in range(len(logits)))
     mechanism = ci.GumbelMax().bind(ci.Graph.of(v=ci.Categorical(levels=levels)), "v")
     with torch.no_grad():
-        mechanism.network.linear.weight[:, 0] = torch.tensor(logits)
+        mechanism.network.linear.bias.copy_(torch.tensor(logits))
     return mechanism
 
 

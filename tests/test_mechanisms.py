@@ -185,3 +185,17 @@ def test_check_mechanism_leaves_the_random_state_alone():
     torch.manual_seed(3)
     check_mechanism(Sound(), CHILD, "v")
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_the_example_trains_and_survives_save_and_load(tmp_path):
+    graph = ci.Graph.of(age=ci.Continuous(), v=ci.Continuous(parents=["age"]))
+    torch.manual_seed(0)
+    age = 50 + 10 * torch.randn(1000)
+    table = {"age": age, "v": 2 * age + torch.distributions.Laplace(0.0, 3.0).sample((1000,))}
+    model = ci.compile(graph, age=ci.LinearGaussian(), v=example.LaplaceNoise())
+    model.fit(table, v=ci.Recipe(steps=300, batch=256, lr=5e-3))
+    person = {name: column[:5] for name, column in table.items()}
+    older = model.do(person, age=ci.shift(5.0))["v"]
+    torch.testing.assert_close(older, person["v"] + 10, rtol=0, atol=1.0)
+    model.save(tmp_path)
+    assert torch.equal(ci.CausalModel.load(tmp_path).do(person, age=ci.shift(5.0))["v"], older)

@@ -31,6 +31,7 @@ from causalimg.mechanisms.supports import Standardise
 from causalimg.training.recipe import Recipe
 
 BOX = 5.0
+"""Half the width of the spline, in standard deviations of what the parents leave open."""
 
 
 class ConditionalFlow(Mechanism):
@@ -40,7 +41,7 @@ class ConditionalFlow(Mechanism):
     """
 
     handles = (Continuous,)
-    recipe: ClassVar[Recipe] = Recipe(steps=500, batch=256, lr=5e-3)
+    recipe: ClassVar[Recipe] = Recipe(steps=500, batch=256, lr=5e-3, weight_decay=1.0)
 
     bins: NonNegativeInt = 8
     width: PositiveInt = 32

@@ -30,7 +30,7 @@ class GumbelMax(Mechanism):
     """Gumbel-max mechanism for `Categorical` variables; `width` of the network that gives the logits."""
 
     handles = (Categorical,)
-    recipe: ClassVar[Recipe] = Recipe(steps=500, batch=256, lr=5e-3)
+    recipe: ClassVar[Recipe] = Recipe(steps=500, batch=256, lr=5e-3, weight_decay=1.0)
 
     width: PositiveInt = 32
 

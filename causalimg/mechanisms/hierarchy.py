@@ -90,7 +90,9 @@ class LatentStream(nn.Module):
         def from_posterior(level: int, features: Tensor, prior: Normal) -> Tensor:
             nonlocal divergence
             shift, log_scale = self.posterior[str(level)](torch.cat([features, encoded[level]], 1)).chunk(2, 1)
-            posterior = Normal(prior.loc + shift, prior.scale * _bounded(log_scale).exp(), validate_args=False)
+            # in units of the prior, so that KL depends on shift and log_scale alone, however narrow the prior has become
+            loc, scale = prior.loc + prior.scale * shift, prior.scale * _bounded(log_scale).exp()
+            posterior = Normal(loc, scale, validate_args=False)
             divergence = divergence + kl_divergence(posterior, prior).flatten(1).sum(1)
             return posterior.rsample()
 
@@ -131,7 +133,7 @@ def _quiet(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 def _bounded(log_scale: Tensor) -> Tensor:
-    return 5.0 * torch.tanh(log_scale / 5.0)
+    return 4.0 * torch.tanh(log_scale / 4.0)
 
 
 class Decoder(nn.Module):

@@ -42,7 +42,7 @@ class HVAE(Mechanism):
     blocks: PositiveInt = 1
     embedding: PositiveInt = 64
     likelihood: Literal["gaussian", "discretised"] = "gaussian"
-    scale_floor: PositiveFloat = 0.01
+    scale_floor: PositiveFloat = 0.02
 
     def build(self) -> None:
         image = cast(Image, self.variable)

@@ -13,18 +13,19 @@ class Hypernetwork(nn.Module):
     """Parents by name to (batch, `outputs`): a linear map plus a network with two hidden layers, both zero at the start.
 
     The linear map carries on where data ends, so that an intervention beyond what was seen meets a trend rather than a
-    saturated network. Always in float32: less would not survive the way to the noise and back.
+    saturated network. Always in float32: less would not survive the way to the noise and back. Tables are small: train it
+    with a strong weight decay.
     """
 
     def __init__(self, parents: Mapping[str, Variable], width: int, outputs: int) -> None:
         super().__init__()
         self.context = Context(parents)
         features = self.context.width + 1  # a constant one, so that a variable without parents is no special case
-        self.linear = nn.Linear(features, outputs, bias=False)
+        self.linear = nn.Linear(features, outputs)
         self.hidden = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.last = nn.Linear(width, outputs, bias=False)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.last.weight)
+        for zero in (self.linear.weight, self.linear.bias, self.last.weight):
+            nn.init.zeros_(zero)
 
     def forward(self, parents: Mapping[str, Tensor], n: int) -> Tensor:
         weight = self.linear.weight

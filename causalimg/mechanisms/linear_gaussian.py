@@ -51,8 +51,8 @@ class LinearGaussian(Mechanism):
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)
-        features = nn.functional.pad(self.context(parents, len(value)), (0, 1), value=1.0).double().cpu()
-        target = value.double().cpu()
+        features = nn.functional.pad(self.context(parents, len(value)), (0, 1), value=1.0).cpu().double()
+        target = value.cpu().double()
         # one-hot columns add up to the constant one: gelsd takes the shortest of all solutions
         solution = torch.linalg.lstsq(features, target[:, None], driver="gelsd").solution[:, 0]
         self.slope.copy_(solution[:-1])

@@ -37,6 +37,11 @@ class Case:
         """The variable whose mechanism it is."""
         return self.mechanism.variable
 
+    @property
+    def scale(self) -> float:
+        """The standard deviation of all values."""
+        return float(self.value.double().std())
+
     def rows(self, rows: slice) -> dict[str, Tensor]:
         """The parents of some rows."""
         return {parent: column[rows] for parent, column in self.parents.items()}

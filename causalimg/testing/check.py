@@ -1,7 +1,4 @@
-"""`check_mechanism`: every law of `laws`, before and after some training.
-
-check_mechanism(Mine(width=8), Heart, "lv_area")
-"""
+"""Every law of `laws`, before and after some training: ``check_mechanism(Mine(width=8), Heart, "lv_area")``."""
 
 import torch
 

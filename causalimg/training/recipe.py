@@ -22,7 +22,7 @@ class Recipe(Spec):
     warmup: NonNegativeInt = 50
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.995
     clip: PositiveFloat = 10.0
-    skip: PositiveFloat = 100.0
+    skip: PositiveFloat = 1e4
     log_every: PositiveInt = 50
     accelerator: str = "auto"
     devices: int | str = 1
