@@ -28,6 +28,7 @@ from causalimg.mechanisms import Mechanism as Mechanism
 from causalimg.mechanisms.context import Context as Context
 from causalimg.model import CausalModel as CausalModel
 from causalimg.model import compile as compile
+from causalimg.readers import Augment as Augment
 from causalimg.readers import Classifier as Classifier
 from causalimg.readers import Reader as Reader
 from causalimg.readers import Regressor as Regressor

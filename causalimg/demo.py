@@ -35,6 +35,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> 
     heart = Heart(size=64)
     train, val, test = (heart.sample(n, seed=seed + i) for i, n in enumerate((patients, 96, 96)))
     heart.graph.draw(out / "graph.png")
+    asked = test[(test.values["lv_area"] < 1800) & (test.values["wall_area"] < 1600)][:5]  # larger stays in bounds
 
     guide, judge = (
         Segmentor.unet(heart.structures, encoder=encoder, seed=seed + i).fit(
@@ -44,19 +45,19 @@ def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> 
     )
     model = compile(heart.graph, guide, x=HVAE(widths=(16, 32, 48, 64), embedding=32))
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=3e-3))
-    before, first = effectiveness(model, test.values, judge), _answers(model, heart, test[:6])
+    before, first = effectiveness(model, test.values, judge), _answers(model, heart, asked)
 
     settings = Finetuning(recipe=Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20))
     finetuned = model.finetune(train.values, val.values, guidance=[guide], settings=settings, seed=seed)
-    after, second = effectiveness(model, test.values, judge), _answers(model, heart, test[:6])
+    after, second = effectiveness(model, test.values, judge), _answers(model, heart, asked)
 
     draw_history(fitted["x"].rows, title="fit of the image", path=out / "fit.png")
     draw_history(finetuned.rows, title="fine-tuning", path=out / "finetuning.png")
     for question, (name, change) in QUESTIONS.items():
-        truth = _pictures(heart.counterfactual(test[:6], {name: change}))
+        truth = _pictures(heart.counterfactual(asked, {name: change}))
         columns = {"fitted": first[question], "fine-tuned": second[question], "truth": truth}
         title = f"do({name} × {change.factor:g})"
-        draw_grid(_pictures(test[:6]), columns, title=title, path=out / f"{question}.png")
+        draw_grid(_pictures(asked), columns, title=title, path=out / f"{question}.png")
     write_judgement(out, before, after)
     model.save(out / "model")
     return model

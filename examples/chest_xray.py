@@ -32,9 +32,9 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
 
     guide, judge = (
         ci.Segmentor.unet(LUNGS, encoder=encoder, seed=seed + i).fit(
-            train["x"], train.masks, (val["x"], val.masks), recipe=ci.Recipe(steps=steps // 5, lr=2e-3), seed=seed + i
+            train["x"], train.masks, (val["x"], val.masks), recipe=ci.Recipe(steps=steps // 4, lr=4e-3), seed=seed + i
         )
-        for i, encoder in enumerate(("resnet18", "mobilenet_v2"))
+        for i, encoder in enumerate(("tu-resnet18", "mobilenet_v2"))
     )
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
@@ -43,7 +43,7 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     patients = test.extra["patient"]
     before = ci.effectiveness(model, test, judge, groups=patients)
 
-    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 2, batch=24, lr=5e-4, warmup=20))
+    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20))
     model.finetune(train, val, guidance=[guide], settings=settings, seed=seed)
     after = ci.effectiveness(model, test, judge, groups=patients)
 
@@ -58,6 +58,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with cxr_128.npz and metadata.csv")
     parser.add_argument("--out", type=Path, default=Path("out/chest_xray"))
-    parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; the rest follows it")
+    parser.add_argument("--steps", type=int, default=2000, help="of the image's fit; the rest follows it")
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))

@@ -169,9 +169,9 @@ def test_jitter_changes_exposure_and_place_and_lets_gradients_through():
 def test_what_cannot_be_guided_is_refused(fitted):
     with pytest.raises(ValueError, match="guidance reads nothing"):
         fitted.finetune(discs(), guidance=[])
+    broken = discs()
+    broken["area"][3] = float("nan")
     with pytest.raises(ValueError, match=r"area, row 3: nan"):
-        broken = discs()
-        broken["area"][3] = float("nan")
         fitted.finetune(broken, guidance=[Eye()])
 
 
@@ -179,7 +179,14 @@ def test_only_trainable_gives_back_what_it_took_even_after_an_error():
     part, whole = torch.nn.Linear(1, 1), torch.nn.Sequential(torch.nn.Linear(1, 1))
     whole.append(part)
     part.bias.requires_grad_(False)
-    with pytest.raises(RuntimeError, match="oops"), only_trainable(part, within=[whole]):
-        assert [p.requires_grad for p in whole.parameters()] == [False, False, True, True]
-        raise RuntimeError("oops")
+    inside = []
+
+    def fail():
+        with only_trainable(part, within=[whole]):
+            inside.extend(p.requires_grad for p in whole.parameters())
+            raise RuntimeError("oops")
+
+    with pytest.raises(RuntimeError, match="oops"):
+        fail()
+    assert inside == [False, False, True, True]
     assert [p.requires_grad for p in whole.parameters()] == [True, True, True, False]

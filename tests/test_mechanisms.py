@@ -27,6 +27,7 @@ BOUNDS = {
 }
 
 BOTH = ["age", "site"]
+TINY = {"widths": (4, 8), "latents": (2, 2), "embedding": 4}
 
 MECHANISMS = {
     **{f"spline, {name}": (ci.ConditionalFlow(), ci.Continuous(bounds=b, parents=BOTH)) for name, b in BOUNDS.items()},
@@ -39,6 +40,8 @@ MECHANISMS = {
     "Gumbel-max, root": (ci.GumbelMax(width=8), ci.Categorical(levels=tuple("abcde"))),
     "linear-Gaussian": (ci.LinearGaussian(), ci.Continuous(parents=BOTH)),
     "linear-Gaussian, root": (ci.LinearGaussian(), ci.Continuous()),
+    "HVAE": (ci.HVAE(**TINY), ci.Image(shape=(1, 8, 8), parents=BOTH)),
+    "HVAE, discretised, root": (ci.HVAE(**TINY, likelihood="discretised"), ci.Image(shape=(3, 8, 8))),
     "example": (example.LaplaceNoise(), ci.Continuous(parents=BOTH)),
     "example, root": (example.LaplaceNoise(), ci.Continuous()),
 }

@@ -30,7 +30,8 @@ class Context(nn.Module):
         for i, (name, variable) in enumerate(self.parents.items()):
             if isinstance(variable, Continuous):
                 self.mean[i] = parents[name].mean()
-                self.scale[i] = parents[name].std(correction=0).clamp(min=1e-6)
+                spread = parents[name].std(correction=0)
+                self.scale[i] = torch.where(spread > 0, spread, 1.0)  # a parent that never varied keeps its unit
 
     def forward(self, parents: Mapping[str, Tensor], n: int) -> Tensor:
         """Features of `n` samples."""

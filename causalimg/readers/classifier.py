@@ -1,7 +1,7 @@
 """Classifiers: readers that read levels straight off an image."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import Field
@@ -28,12 +28,10 @@ class Classifier(NeuralReader):
         super().__init__(network, **settings)
 
     @classmethod
-    def cnn(
-        cls, levels: Mapping[str, Sequence[str]], *, channels: int = 1, encoder: str = "resnet18", seed: int = 0
-    ) -> "Classifier":
-        """A classifier to be trained: an encoder of segmentation-models-pytorch or timm, and a linear layer (see `CNN`)."""
+    def cnn(cls, levels: Mapping[str, Sequence[str]], **settings: Any) -> Self:
+        """A classifier to be trained: a `CNN` with these `settings` (channels, encoder, width, seed)."""
         outputs = sum(len(each) for each in levels.values())
-        return cls(CNN(outputs=outputs, channels=channels, encoder=encoder, seed=seed), levels=levels)
+        return cls(CNN(outputs=outputs, **settings), levels=levels)
 
     def can_read(self, graph: Graph) -> tuple[str, ...]:
         """The categorical variables of `graph` that it knows by name. Raises ValueError where the levels differ."""

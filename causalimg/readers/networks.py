@@ -1,7 +1,8 @@
 """The networks inside our readers: a U-Net for outlines, an encoder with a linear head for numbers and levels.
 
-The encoders are those of segmentation-models-pytorch, with ``tu-`` in front those of timm; their weights start at random.
-Four halvings suffice for the small images of this library, and convolutions run fastest with the channels last.
+The encoders are those of segmentation-models-pytorch, and with ``tu-`` in front those of timm; their weights start at random.
+timm's resnets are built narrow here, as wide as the decoder: at 64×64 a tenth of the weights outlines no worse, in half
+the time. Four halvings suffice, and convolutions run fastest on the CPU with the channels last.
 
 U-Net: Convolutional Networks for Biomedical Image Segmentation (Ronneberger et al., 2015), https://arxiv.org/abs/1505.04597
 """
@@ -29,11 +30,16 @@ class Network(Configured, ABC):
 
 
 class _Encoded(Network, ABC):
-    """`outputs` maps or numbers from images with `channels`, by way of `encoder`; `seed` draws the first weights."""
+    """`outputs` maps or numbers from images with `channels`, by way of `encoder`; `seed` draws the first weights.
+
+    `width` counts features at full resolution; it doubles with every halving. An encoder other than timm's resnets has
+    widths of its own.
+    """
 
     outputs: PositiveInt = 1
     channels: PositiveInt = 1
-    encoder: str = "resnet18"
+    encoder: str = "tu-resnet18"
+    width: PositiveInt = 16
     seed: int = 0
 
     def __init__(self, **settings: Any) -> None:
@@ -47,6 +53,13 @@ class _Encoded(Network, ABC):
     def build(self) -> None:
         """Make the layers."""
 
+    @property
+    def narrow(self) -> dict[str, Any]:
+        """What makes a resnet of timm `width` wide."""
+        if not self.encoder.startswith("tu-resnet"):
+            return {}
+        return {"channels": tuple(self.width * 2**i for i in range(DEPTH)), "stem_width": self.width}
+
     def checked(self, images: Tensor) -> Tensor:
         """`images` as the layers take them. Raises ValueError if they have another shape."""
         if images.ndim != 4 or images.shape[1] != self.channels:
@@ -56,12 +69,7 @@ class _Encoded(Network, ABC):
 
 
 class UNet(_Encoded):
-    """Images (n, channels, height, width) of any size to logits (n, outputs, height, width).
-
-    `width` is the number of features at full resolution; it doubles with every halving.
-    """
-
-    width: PositiveInt = 16
+    """Images (n, channels, height, width) of any size to logits (n, outputs, height, width)."""
 
     def build(self) -> None:
         import segmentation_models_pytorch as smp  # slow to import
@@ -73,6 +81,7 @@ class UNet(_Encoded):
             decoder_channels=[self.width * max(1, 2 ** (DEPTH - 2 - i)) for i in range(DEPTH)],
             in_channels=self.channels,
             classes=self.outputs,
+            **self.narrow,
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -88,7 +97,9 @@ class CNN(_Encoded):
     def build(self) -> None:
         import segmentation_models_pytorch as smp  # slow to import
 
-        self.layers = smp.encoders.get_encoder(self.encoder, in_channels=self.channels, depth=DEPTH, weights=None)
+        self.layers = smp.encoders.get_encoder(
+            self.encoder, in_channels=self.channels, depth=DEPTH, weights=None, **self.narrow
+        )
         self.head = nn.Linear(self.layers.out_channels[-1], self.outputs)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Regressors: readers that read numbers straight off an image."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import Field
@@ -32,11 +32,9 @@ class Regressor(NeuralReader):
         self.scale = nn.Buffer(torch.ones(len(self.variables)))
 
     @classmethod
-    def cnn(
-        cls, variables: Sequence[str], *, channels: int = 1, encoder: str = "resnet18", seed: int = 0
-    ) -> "Regressor":
-        """A regressor to be trained: an encoder of segmentation-models-pytorch or timm, and a linear layer (see `CNN`)."""
-        return cls(CNN(outputs=len(variables), channels=channels, encoder=encoder, seed=seed), variables=variables)
+    def cnn(cls, variables: Sequence[str], **settings: Any) -> Self:
+        """A regressor to be trained: a `CNN` with these `settings` (channels, encoder, width, seed)."""
+        return cls(CNN(outputs=len(variables), **settings), variables=variables)
 
     def can_read(self, graph: Graph) -> tuple[str, ...]:
         """The continuous variables of `graph` that it knows by name."""

@@ -9,7 +9,7 @@ Segmentor-guided Counterfactual Fine-Tuning (Xia et al., 2025), https://arxiv.or
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from pydantic import Field
@@ -42,18 +42,9 @@ class Segmentor(NeuralReader):
         self.sharpness = nn.Buffer(torch.ones(len(self.structures)))
 
     @classmethod
-    def unet(
-        cls,
-        structures: Sequence[str],
-        *,
-        channels: int = 1,
-        encoder: str = "resnet18",
-        width: int = 16,
-        seed: int = 0,
-    ) -> "Segmentor":
-        """A segmentor to be trained: a U-Net (see `UNet`). `encoder` is one of segmentation-models-pytorch or timm."""
-        network = UNet(outputs=len(structures), channels=channels, encoder=encoder, width=width, seed=seed)
-        return cls(network, structures=structures)
+    def unet(cls, structures: Sequence[str], **settings: Any) -> Self:
+        """A segmentor to be trained: a `UNet` with these `settings` (channels, encoder, width, seed)."""
+        return cls(UNet(outputs=len(structures), **settings), structures=structures)
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
         """Soft outlines by structure, each (n, height, width), differentiable in `images` (n, channels, height, width)."""
