@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 
 import causalimg as ci
-from causalimg.fitting.finetune import Guided
+from causalimg.fitting.guided import Guided
 from causalimg.fitting.likelihood import Likelihood
 
 BATCH = 32

@@ -9,7 +9,7 @@ from causalimg.data import read_table as read_table
 from causalimg.evaluation import compare as compare
 from causalimg.evaluation import effectiveness as effectiveness
 from causalimg.evaluation import write_judgement as write_judgement
-from causalimg.fitting.finetune import Finetuning as Finetuning
+from causalimg.fitting.guided import Finetuning as Finetuning
 from causalimg.graph import Area as Area
 from causalimg.graph import Categorical as Categorical
 from causalimg.graph import Continuous as Continuous

@@ -9,7 +9,7 @@ from typing import Any
 
 from causalimg.data.phantoms import Heart, Sample
 from causalimg.evaluation import effectiveness, write_judgement
-from causalimg.fitting.finetune import Finetuning
+from causalimg.fitting.guided import Finetuning
 from causalimg.graph import scale
 from causalimg.mechanisms import HVAE
 from causalimg.model import CausalModel, compile

@@ -18,7 +18,8 @@ from torch import Tensor
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual
 from causalimg.errors import check_known
-from causalimg.fitting.finetune import Finetuning, finetune
+from causalimg.fitting.finetune import finetune
+from causalimg.fitting.guided import Finetuning
 from causalimg.fitting.likelihood import fit_mechanism
 from causalimg.graph import Graph, as_graph
 from causalimg.mechanisms import Mechanism, default_mechanism

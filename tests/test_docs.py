@@ -45,7 +45,7 @@ def broken_links(name: str, page: str) -> list[str]:
     for link in LINK.findall(FENCE.sub("", page)):
         path, _, fragment = link.partition("#")
         target = (ROOT / name).parent / path
-        text = target.read_text() if path and target.is_file() else page
+        text = target.read_text() if target.suffix == ".md" and target.is_file() else page
         if not re.match(r"\w+:", link) and not (target.exists() and (not fragment or fragment in anchors(text))):
             broken.append(link)
     return broken

@@ -6,7 +6,8 @@ from test_model import Disc, Threshold, discs
 
 import causalimg as ci
 from causalimg.fitting.constraint import Bound
-from causalimg.fitting.finetune import Guided, only_trainable
+from causalimg.fitting.finetune import only_trainable
+from causalimg.fitting.guided import Guided
 from causalimg.fitting.jitter import jitter
 from causalimg.fitting.likelihood import mean_nll
 from causalimg.readers import Panel
