@@ -22,7 +22,10 @@ def main() -> None:
         """Fit, fine-tune and question a model of phantom hearts; figures, tables and the model go into the folder OUT."""
         demo(out, seed=seed, steps=steps)
         typer.echo((out / "judgement.md").read_text())
-        typer.echo(f"Figures, tables and the model are in {out}; begin with {out / 'smaller.png'}.")
+        typer.echo(
+            f"Figures, tables and the model are in {out}; begin with {out / 'smaller.png'}. Then ask, with .venv/bin before:"
+        )
+        typer.echo((out / "ask.txt").read_text())
 
     @app.command("do")
     def do(

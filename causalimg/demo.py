@@ -7,6 +7,8 @@ image that would really have been.
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
+
 from causalimg.data.phantoms import Heart, Sample
 from causalimg.evaluation import effectiveness, write_judgement
 from causalimg.fitting.guided import Finetuning
@@ -18,7 +20,7 @@ from causalimg.training.recipe import Recipe
 from causalimg.viz.counterfactual import Pictures, draw_grid
 from causalimg.viz.curves import draw_history
 
-ENCODERS = {"guide": "resnet18", "judge": "mobilenet_v2"}
+ENCODERS = ("tu-resnet18", "mobilenet_v2")  # of the guide, and of the judge
 QUESTIONS = {
     "smaller": ("lv_area", scale(0.6)),
     "larger": ("lv_area", scale(1.4)),
@@ -39,12 +41,12 @@ def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> 
 
     guide, judge = (
         Segmentor.unet(heart.structures, encoder=encoder, seed=seed + i).fit(
-            train.values["x"], train.masks, recipe=Recipe(steps=steps // 3, lr=2e-3), seed=seed + i
+            train.values["x"], train.masks, recipe=Recipe(steps=steps // 3, lr=4e-3), seed=seed + i
         )
-        for i, encoder in enumerate(ENCODERS.values())
+        for i, encoder in enumerate(ENCODERS)
     )
     model = compile(heart.graph, guide, x=HVAE(widths=(16, 32, 48, 64), embedding=32))
-    fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=3e-3))
+    fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=2e-3))
     before, first = effectiveness(model, test.values, judge), _answers(model, heart, asked)
 
     settings = Finetuning(recipe=Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20))
@@ -60,6 +62,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> 
         draw_grid(_pictures(asked), columns, title=title, path=out / f"{question}.png")
     write_judgement(out, before, after)
     model.save(out / "model")
+    _leave_a_patient(out, heart, asked)
     return model
 
 
@@ -72,6 +75,17 @@ def _answers(model: CausalModel, heart: Heart, patients: Sample) -> dict[str, Pi
         said = [f"measured {heart.graph[name].say(value)}" for value in cf.measured[name].tolist()]
         found[question] = Pictures(cf["x"], model.readers.outlines(cf["x"]), said)
     return found
+
+
+def _leave_a_patient(out: Path, heart: Heart, patients: Sample) -> None:
+    """A picture, and the command that asks the model about it."""
+    pixels = (255 * patients.values["x"][0, 0]).round().byte().numpy()
+    PIL.Image.fromarray(pixels).save(out / "patient.png")
+    known = [
+        f"--given {name}={heart.graph[name].say(patients.values[name][0].item()).split()[0]}" for name in ("age", "sex")
+    ]
+    command = f"causalimg do {out / 'model'} {out / 'patient.png'} lv_area=600 {' '.join(known)}"
+    (out / "ask.txt").write_text(f"{command}\n")
 
 
 def _pictures(patients: Sample) -> Pictures:

@@ -174,7 +174,10 @@ class CausalModel(SCM):
                 f"missing: {', '.join(lost)}. Give a value for each, or compile the model with a reader of it."
             )
         if readable:
-            world |= columns(self.graph, self.readers.read_all(world, readable), self.device)[0]
+            try:
+                world |= columns(self.graph, self.readers.read_all(world, readable), self.device)[0]
+            except ValueError as error:
+                raise ValueError(f"{error}, as it is read off the image: give its value instead") from None
         return {name: world[name] for name in self.graph}
 
     def _readable(self, world: Mapping[str, Tensor]) -> list[str]:
@@ -197,20 +200,23 @@ class CausalModel(SCM):
         spec = {
             "graph": self.graph.to_data(),
             "mechanisms": {name: mechanism.to_data() for name, mechanism in self.mechanisms.items()},
-            "readers": [reader.to_data() for reader in self.readers.readers],
+            "readers": [r.to_data() if r.portable else {"code": r.describe()} for r in self.readers.readers],
             "guided_by": self.guided_by,
         }
         storage.write(folder, spec, self.state_dict())
 
     @classmethod
     def load(cls, folder: str | Path, *readers: Reader) -> "CausalModel":
-        """The model that `save` wrote. `readers` stand in for those that wrap a user's own network, which no file holds.
+        """The model that `save` wrote. `readers`, if any are given, are its readers, in the order in which it was compiled.
 
-        Raises FileNotFoundError for a folder that is none; ValueError for a kind of mechanism that is not imported.
+        Raises FileNotFoundError for a folder that is none; ValueError for a kind of mechanism that is not imported, and for
+        readers that must be given, because they are around a user's own network.
         """
         spec, tensors = storage.read(folder)
         graph = Graph.from_data(spec["graph"])
         mechanisms = {name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()}
+        if (code := [data["code"] for data in spec["readers"] if "code" in data]) and not readers:
+            raise ValueError(f"{folder}: no file holds {', '.join(code)}: pass all readers, load(folder, *readers)")
         model = cls(graph, mechanisms, Panel(graph, readers or [Reader.from_data(data) for data in spec["readers"]]))
         model.load_state_dict(tensors)
         model.guided_by = spec["guided_by"]

@@ -54,7 +54,7 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
     model = ci.compile(Heart, guide)
-    model.fit(train, val, seed=seed, x=ci.Recipe(steps=steps, lr=2e-3, warmup=100))
+    model.fit(train, val, seed=seed, x=ci.Recipe(steps=steps, lr=1.5e-3, warmup=100))
     patients = test.extra["patient"]
     before = ci.effectiveness(model, test, judge, groups=patients)
 
@@ -73,6 +73,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with lv_128.npz and metadata.csv")
     parser.add_argument("--out", type=Path, default=Path("out/cardiac_mri"))
-    parser.add_argument("--steps", type=int, default=2000, help="of the image's fit; the rest follows it")
+    parser.add_argument("--steps", type=int, default=1500, help="of the image's fit; the rest follows it")
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))

@@ -31,7 +31,7 @@ class Modulated(nn.Module):
 
 
 class Stage(nn.Module):
-    """`blocks` modulated blocks at one resolution."""
+    """`blocks` modulated blocks at one resolution, then `pixel_norm`."""
 
     def __init__(self, width: int, embedding: int, blocks: int) -> None:
         super().__init__()
@@ -40,7 +40,15 @@ class Stage(nn.Module):
     def forward(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         for block in self.blocks:
             features = block(features, embedding)
-        return features
+        return pixel_norm(features)
+
+
+def pixel_norm(features: Tensor) -> Tensor:
+    """Every pixel's features scaled to a mean square of 1, so that deep stacks stay bounded.
+
+    Statistics over the image, as in group normalisation, would let a local change move everything else.
+    """
+    return features * (features.square().mean(1, keepdim=True) + 1e-6).rsqrt()
 
 
 def double(features: Tensor, project: nn.Module) -> Tensor:

@@ -91,7 +91,7 @@ class LatentStream(nn.Module):
             nonlocal divergence
             shift, log_scale = self.posterior[str(level)](torch.cat([features, encoded[level]], 1)).chunk(2, 1)
             # in units of the prior, so that KL depends on shift and log_scale alone, however narrow the prior has become
-            loc, scale = prior.loc + prior.scale * shift, prior.scale * _bounded(log_scale).exp()
+            loc, scale = prior.loc + prior.scale * shift, prior.scale * _below_one(log_scale)
             posterior = Normal(loc, scale, validate_args=False)
             divergence = divergence + kl_divergence(posterior, prior).flatten(1).sum(1)
             return posterior.rsample()
@@ -118,7 +118,9 @@ class LatentStream(nn.Module):
                 features = double(features, self.up[key])
             if key in self.prior:
                 loc, log_scale = self.prior[key](features).chunk(2, 1)
-                z[f"z{level}"] = choose(level, features, Normal(loc, _bounded(log_scale).exp(), validate_args=False))
+                z[f"z{level}"] = choose(
+                    level, features, Normal(loc, (1.5 * torch.tanh(log_scale)).exp(), validate_args=False)
+                )
                 features = features + self.enter[key](z[f"z{level}"])
             features = self.stages[key](features, None)
             found[level] = features
@@ -132,8 +134,9 @@ def _quiet(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
-def _bounded(log_scale: Tensor) -> Tensor:
-    return 4.0 * torch.tanh(log_scale / 4.0)
+def _below_one(log_scale: Tensor) -> Tensor:
+    """A scale between e^-5 and about 1: a posterior much wider than its prior would only shout."""
+    return torch.exp(-5.0 * torch.sigmoid(-log_scale - 2.0))
 
 
 class Decoder(nn.Module):

@@ -32,8 +32,8 @@ class Network(Configured, ABC):
 class _Encoded(Network, ABC):
     """`outputs` maps or numbers from images with `channels`, by way of `encoder`; `seed` draws the first weights.
 
-    `width` counts features at full resolution; it doubles with every halving. An encoder other than timm's resnets has
-    widths of its own.
+    `width` counts features at half the resolution, from where they double with every halving. An encoder other than timm's
+    resnets has widths of its own.
     """
 
     outputs: PositiveInt = 1
@@ -58,7 +58,8 @@ class _Encoded(Network, ABC):
         """What makes a resnet of timm `width` wide."""
         if not self.encoder.startswith("tu-resnet"):
             return {}
-        return {"channels": tuple(self.width * 2**i for i in range(DEPTH)), "stem_width": self.width}
+        widths = tuple(self.width * 2**i for i in range(DEPTH))
+        return {"channels": widths, "stem_type": "deep", "stem_width": self.width}
 
     def checked(self, images: Tensor) -> Tensor:
         """`images` as the layers take them. Raises ValueError if they have another shape."""
@@ -78,7 +79,7 @@ class UNet(_Encoded):
             self.encoder,
             encoder_depth=DEPTH,
             encoder_weights=None,
-            decoder_channels=[self.width * max(1, 2 ** (DEPTH - 2 - i)) for i in range(DEPTH)],
+            decoder_channels=[max(1, int(self.width * 2.0 ** (DEPTH - 2 - i))) for i in range(DEPTH)],
             in_channels=self.channels,
             classes=self.outputs,
             **self.narrow,

@@ -31,7 +31,7 @@ class NeuralReader(Reader):
     A module of your own is saved with the reader if it derives from `Network`.
     """
 
-    recipe: ClassVar[Recipe] = Recipe(steps=400, lr=2e-3)
+    recipe: ClassVar[Recipe] = Recipe(steps=600, lr=4e-3)
     """How `fit` trains it, where the user doesn't say otherwise."""
 
     augment: ClassVar[Augment] = Augment()
@@ -103,6 +103,10 @@ class NeuralReader(Reader):
         names = list(names)
         check_known(f"variable that this {type(self).__name__.lower()} reads", names, self.can_read(graph))
         return names
+
+    @property
+    def portable(self) -> bool:
+        return isinstance(self.network, Network)
 
     def to_data(self) -> dict[str, Any]:
         if not isinstance(self.network, Network):

@@ -3,23 +3,19 @@
 One interface, three uses: a reader fills in what a table lacks, guides fine-tuning, or judges the result. Who guided may not
 judge. (The field also says anticausal predictor, or pseudo-oracle.)
 
-A reader on disk is a folder with ``reader.json`` (kind, settings, report) and ``reader.safetensors``. Loading runs no code
-from it.
+A reader on disk is JSON (kind, settings, report) and tensors, see `storage`.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from causalimg import storage
 from causalimg.configured import Configured
 from causalimg.graph import Graph
-
-DATA, TENSORS = "reader.json", "reader.safetensors"
 
 
 class Reader(Configured, ABC):
@@ -54,6 +50,11 @@ class Reader(Configured, ABC):
         """The reader in a few words, for messages."""
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in dict(self.spec).items())})"
 
+    @property
+    def portable(self) -> bool:
+        """Whether a file can hold it: not if it is around a user's own code."""
+        return True
+
     def to_data(self) -> dict[str, Any]:
         """Kind, settings and report as plain JSON data; `from_data` and `load_state_dict` are the way back."""
         return {**super().to_data(), "fitted": self.fitted}
@@ -67,18 +68,16 @@ class Reader(Configured, ABC):
         reader.fitted = dict(data.get("fitted", {}))
         return reader
 
-    def save(self, path: str | Path) -> None:
-        """Write the reader into the folder `path`."""
-        folder, data = Path(path), json.dumps(self.to_data(), indent=2)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / DATA).write_text(data)
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / TENSORS)
+    def save(self, folder: str | Path) -> None:
+        """Write the reader into `folder`."""
+        storage.write(folder, self.to_data(), self.state_dict())
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """The reader in the folder `path`. Raises FileNotFoundError, or ValueError if it is not of this kind."""
-        reader = cls.from_data(json.loads((Path(path) / DATA).read_text()))
-        reader.load_state_dict(load_file(Path(path) / TENSORS))
+    def load(cls, folder: str | Path) -> Self:
+        """The reader in `folder`. Raises FileNotFoundError, or ValueError if it is not of this kind."""
+        data, tensors = storage.read(folder)
+        reader = cls.from_data(data)
+        reader.load_state_dict(tensors)
         return reader
 
     def report(self) -> str:

@@ -39,6 +39,8 @@ class Segmentor(NeuralReader):
 
     def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
         super().__init__(network, **settings)
+        if len(set(self.structures)) < len(self.structures):
+            raise ValueError(f"duplicate structure among {', '.join(self.structures)}")
         self.sharpness = nn.Buffer(torch.ones(len(self.structures)))
 
     @classmethod

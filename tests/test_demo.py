@@ -1,0 +1,48 @@
+"""The main job and the command line, in small: every file is written, and a saved model can be asked."""
+
+import shlex
+import sys
+
+import PIL.Image
+import pytest
+
+from causalimg import cli
+
+
+def run(monkeypatch, *words):
+    """The exit code of the command line."""
+    monkeypatch.setattr(sys, "argv", ["causalimg", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code or 0
+
+
+def test_the_demo_writes_its_figures_and_its_model_answers(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "demo", lambda out, **options: SMALL(out, patients=24, **options))
+    out = tmp_path / "demo"
+    assert run(monkeypatch, "demo", "--out", out, "--steps", 6) == 0
+    assert "| do |" in capsys.readouterr().out
+    for name in ("graph", "fit", "finetuning", "smaller", "larger", "thicker", "dose_response_lv_area", "patient"):
+        with PIL.Image.open(out / f"{name}.png") as picture:
+            low, high = picture.convert("L").getextrema()
+            assert high - low > 50
+    assert {path.suffix for path in (out / "model").iterdir()} == {".json", ".safetensors"}
+
+    question = shlex.split((out / "ask.txt").read_text())[1:]
+    assert run(monkeypatch, *question) == 1  # a guide of two steps
+    assert "as it is read off the image: give its value instead" in capsys.readouterr().err
+    question += ["--given", "wall_area=1000", "--given", "lv_area=900"]
+    assert run(monkeypatch, *question, "--out", tmp_path / "answer.png") == 0
+    said = capsys.readouterr().out
+    assert "lv_area: 900 mm2 -> 600 mm2, measured" in said
+    assert (tmp_path / "answer.png").stat().st_size > 5000
+
+    question[3] = "lv_aera=600"
+    assert run(monkeypatch, *question) == 1
+    assert "Did you mean 'lv_area'?" in capsys.readouterr().err
+    question[3] = "lv_area"
+    assert run(monkeypatch, *question) == 1
+    assert "expected name=value, got 'lv_area'" in capsys.readouterr().err
+
+
+SMALL = cli.demo
