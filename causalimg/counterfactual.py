@@ -45,6 +45,9 @@ class Counterfactual(Mapping[str, Tensor]):
         value = self._world[name]
         return value[0] if self._single else value
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._world
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._world)
 

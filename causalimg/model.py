@@ -30,7 +30,7 @@ from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
 from causalimg.training.recipe import Recipe
 from causalimg.training.seeds import seeded
-from causalimg.values import World, columns, widen
+from causalimg.values import Columns, World, columns, widen
 
 
 def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanism) -> "CausalModel":
@@ -41,9 +41,8 @@ def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanis
     """
     declared = as_graph(graph)
     check_known("variable", mechanisms, declared)
-    bound = {
-        name: mechanisms.get(name, default_mechanism(name, declared[name])).bind(declared, name) for name in declared
-    }
+    chosen = {name: mechanisms.get(name) or default_mechanism(name, declared[name]) for name in declared}
+    bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
     return CausalModel(declared, bound, Panel(declared, readers))
 
 
@@ -59,8 +58,8 @@ class CausalModel(SCM):
 
     def fit(
         self,
-        train: Mapping[str, Any],
-        val: Mapping[str, Any] | None = None,
+        train: Columns,
+        val: Columns | None = None,
         *,
         seed: int = 0,
         log: Path | None = None,
@@ -69,8 +68,9 @@ class CausalModel(SCM):
         """Fit every mechanism by likelihood; returns their histories. Columns a reader can fill may be missing.
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
-        for a JSONL file per variable. Raises
-        ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
+        for a JSONL file per variable.
+
+        Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
         """
         check_known("variable", recipes, self.graph)
         data = self.complete(train)
@@ -83,8 +83,8 @@ class CausalModel(SCM):
 
     def finetune(
         self,
-        train: Mapping[str, Any],
-        val: Mapping[str, Any] | None = None,
+        train: Columns,
+        val: Columns | None = None,
         *,
         guidance: Sequence[Reader],
         settings: Finetuning = Finetuning(),
@@ -122,8 +122,8 @@ class CausalModel(SCM):
     def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
         """What was seen, completed by the readers, and the noise that explains it. Ask it as often as you like."""
         given = x if hasattr(x, "keys") else {self._only_image(): x}
-        world, single = columns(self.graph, given, self.device)
-        world = self.complete(world)
+        known, single = columns(self.graph, given, self.device)
+        world = self._filled(known)
         with seeded(seed, self.device):
             return Factual(world, self.explain(world), single)
 
@@ -156,17 +156,20 @@ class CausalModel(SCM):
         with seeded(seed, self.device):
             return self.draw(n, action)
 
-    def measure(self, world: Mapping[str, Any] | Tensor) -> World:
+    def measure(self, world: Columns | Tensor) -> World:
         """What the readers read off the images of `world` (or off an image), hard, in declared units."""
         given = {self._only_image(): world} if isinstance(world, Tensor) else world
         check_known("variable", given.keys(), self.graph)
-        images, single = columns(self.graph, {k: given[k] for k in self.graph.images if k in given}, self.device)
+        seen = {name: given[name] for name in given.keys() if name in self.graph.images}  # noqa: SIM118
+        images, single = columns(self.graph, seen, self.device)
         read = self.readers.read_all(images, self._readable(images))
         return {name: value[0] for name, value in read.items()} if single else read
 
-    def complete(self, given: Mapping[str, Any]) -> World:
+    def complete(self, given: Columns) -> World:
         """`given`, checked, with what is missing read off its images. Raises ValueError that lists what nothing supplies."""
-        world, _ = columns(self.graph, given, self.device)
+        return self._filled(columns(self.graph, given, self.device)[0])
+
+    def _filled(self, world: World) -> World:
         missing = [name for name in self.graph if name not in world]
         readable = [name for name in missing if name in self._readable(world)]
         if lost := [name for name in missing if name not in readable]:
@@ -175,7 +178,7 @@ class CausalModel(SCM):
             )
         if readable:
             try:
-                world |= columns(self.graph, self.readers.read_all(world, readable), self.device)[0]
+                world = world | columns(self.graph, self.readers.read_all(world, readable), self.device)[0]
             except ValueError as error:
                 raise ValueError(f"{error}, as it is read off the image: give its value instead") from None
         return {name: world[name] for name in self.graph}

@@ -1,7 +1,7 @@
 """What users write, as columns of a batch: checked against the graph, in natural units, with the row in every complaint."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,14 +13,24 @@ World = dict[str, Tensor]
 """Values by variable: continuous float32 (batch,), categorical int64 (batch,), images float32 (batch, C, H, W)."""
 
 
-def columns(graph: Graph, given: Mapping[str, Any], device: torch.device | str = "cpu") -> tuple[World, bool]:
+class Columns(Protocol):
+    """Values by name: a mapping, or a `Table`."""
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        ...
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+def columns(graph: Graph, given: Columns, device: torch.device | str = "cpu") -> tuple[World, bool]:
     """`given` as columns of one length, and whether it was a single item (nothing had a batch dimension).
 
     A value without a batch dimension counts for all items. Raises ValueError for an unknown variable or level, a wrong
     shape, NaN, a value out of bounds, and lengths that differ; it names the variable and the first row.
     """
     check_known("variable", given.keys(), graph)
-    world = {name: column(name, graph[name], given[name], device) for name in given.keys()}  # noqa: SIM118  (a table, too)
+    world = {name: column(name, graph[name], given[name], device) for name in given.keys()}  # noqa: SIM118
     batched = {name: len(t) for name, t in world.items() if t.ndim > len(graph[name].value_shape)}
     n = max(batched.values(), default=1) if 0 not in batched.values() else 0
     for name, length in batched.items():
