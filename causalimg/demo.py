@@ -28,7 +28,7 @@ QUESTIONS = {
 }
 
 
-def demo(out: Path, *, patients: int = 800, steps: int = 900, seed: int = 0) -> CausalModel:
+def demo(out: Path, *, patients: int = 800, steps: int = 750, seed: int = 0) -> CausalModel:
     """Run it, and write figures, tables and the model into the folder `out`. Returns the model.
 
     `steps` are those of the image's fit; everything else takes a third of them.
