@@ -43,7 +43,7 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     patients = test.extra["patient"]
     before = ci.effectiveness(model, test, judge, groups=patients)
 
-    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20))
+    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20), locality=20)
     model.finetune(train, val, guidance=[guide], settings=settings, seed=seed)
     after = ci.effectiveness(model, test, judge, groups=patients)
 

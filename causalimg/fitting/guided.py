@@ -49,11 +49,11 @@ class Finetuning(Spec):
     (a fraction of the image's height): 0 leaves it out.
     """
 
-    recipe: Recipe = Recipe(steps=600, batch=24, lr=1e-3, warmup=20)
+    recipe: Recipe = Recipe(steps=600, batch=24, lr=2e-3, warmup=20)
     tolerance: NonNegativeFloat = 0.01
     rho: PositiveFloat = 5.0
     exposure: NonNegativeFloat = 1.0
-    locality: NonNegativeFloat = 20.0
+    locality: NonNegativeFloat = 5.0
     margin: NonNegativeFloat = 0.05
 
 
