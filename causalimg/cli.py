@@ -18,7 +18,7 @@ def main() -> None:
     app = typer.Typer(help="Say what causes what. Get the image that would have been.", no_args_is_help=True)
 
     @app.command("demo")
-    def run_demo(out: Path = Path("demo"), seed: int = 0, steps: int = 750) -> None:
+    def run_demo(out: Path = Path("demo"), seed: int = 0, steps: int = 600) -> None:
         """Fit, fine-tune and question a model of phantom hearts; figures, tables and the model go into the folder OUT."""
         demo(out, seed=seed, steps=steps)
         typer.echo((out / "judgement.md").read_text())

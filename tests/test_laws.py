@@ -129,16 +129,16 @@ def test_undone_is_as_before(question):
 def test_the_laws_can_fail():
     """A mechanism that forgets its noise breaks the first law: the tests above are not vacuous."""
 
-    class Forgetful(ci.LinearGaussian):
+    class NoMemory(ci.LinearGaussian):
         def abduct(self, value, parents):
             u, nll = super().abduct(value, parents)
             return ci.Abduction(torch.zeros_like(u), nll)
 
     graph = ci.Graph.of(a=ci.Continuous(), b=ci.Continuous(parents=["a"]))
-    model = ci.compile(graph, a=ci.LinearGaussian(), b=Forgetful())
+    model = ci.compile(graph, a=ci.LinearGaussian(), b=NoMemory())
     world = values(graph, N)
     cf = model.do(world, a=world["a"])
     assert not close(cf["b"], world["b"])
     assert close(cf["a"], world["a"])
     with pytest.raises(AssertionError, match="predict"):
-        ci.testing.check_mechanism(Forgetful(), graph, "b")
+        ci.testing.check_mechanism(NoMemory(), graph, "b")

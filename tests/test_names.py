@@ -91,6 +91,7 @@ MISTAKES = {
     "Recipe": lambda _: ci.Recipe(step=3),
     "Finetuning": lambda _: ci.Finetuning(localty=3),
     "Percentile": lambda _: ci.Percentile(hihg=99),
+    "Augment": lambda _: ci.Augment(rotat=30),
     "Segmentor.fit": lambda _: SEGMENTOR.fit(WORLD["x"], {"left_lng": MASKS["left_lung"]}),
     "Segmentor.read": lambda _: SEGMENTOR.read(WORLD["x"], GRAPH, ["left_lng"]),
     "Regressor": lambda _: ci.Regressor.cnn(["left_lung"]).fit(WORLD["x"], {"left_lng": WORLD["left_lung"]}),
