@@ -1,0 +1,30 @@
+"""The examples are short, and run on the real data as they are; here for a few steps, which teach nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize(
+    ("example", "data", "figure"),
+    [
+        ("cardiac_mri", "sunnybrook_lv", "lv_area_times_0.7.png"),
+        ("chest_xray", "cxr_pediatric", "left_lung_times_1.2.png"),
+    ],
+)
+def test_an_example_ends_with_a_table_and_figures(example, data, figure, real_data, tmp_path):
+    words = [sys.executable, EXAMPLES / f"{example}.py", real_data(data), "--out", tmp_path / "out", "--steps", "8"]
+    said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert "| do | error % before |" in said.stdout
+    assert (tmp_path / "out" / figure).stat().st_size > 10_000
+    assert {path.suffix for path in (tmp_path / "out" / "model").iterdir()} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize(("example", "most"), [("cardiac_mri", 120), ("chest_xray", 120), ("custom_mechanism", 40)])
+def test_an_example_is_short(example, most):
+    assert len((EXAMPLES / f"{example}.py").read_text().splitlines()) <= most
