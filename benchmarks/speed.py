@@ -53,13 +53,12 @@ def main(repeats: int) -> None:
     world = sample.values
     size = sum(p.numel() for p in model.mechanisms["x"].parameters()) / 1e6
     guided = Guided(model, "x", ci.readers.Panel(heart.graph, [guide]), world, ci.Finetuning())
-    columns = world | guided.references(world)
     guided.guides.requires_grad_(False)
     one = model.abduct(sample[:1].values)
     sweep = torch.linspace(400, 2000, 16)
     rows = {
         "fit, a step of 32": rate(BATCH, step(Likelihood(model.mechanisms["x"], "x"), world), repeats),
-        "finetune, a step of 32": rate(BATCH, step(guided.train(), columns), repeats),
+        "finetune, a step of 32": rate(BATCH, step(guided.train(), guided.columns), repeats),
         "do, a batch of 32": rate(BATCH, lambda: model.do(world, lv_area=900.0), repeats),
         "do, one image": rate(1, lambda: model.do(sample[:1].values, lv_area=900.0), repeats),
         "do, one image already abducted, 16 targets": rate(16, lambda: model.do(one, lv_area=sweep), repeats),

@@ -8,7 +8,7 @@ A counterfactual takes three steps, each a function of its own::
     prediction  v' = f(pa', u) for the effects of what was set; all else keeps its value exactly
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -33,19 +33,17 @@ class Factual(NamedTuple):
 
     def widened(self, n: int) -> "Factual":
         """One item asked `n` questions: its values and noise repeated, without a copy."""
-        noise = {name: _widened(u, n) for name, u in self.noise.items()}
+        noise = {name: _each(u, lambda part: widen(part, n)) for name, u in self.noise.items()}
         return Factual({name: widen(value, n) for name, value in self.values.items()}, noise, False)
 
     def rows(self, rows: slice) -> "Factual":
         """Some of the items."""
-        noise = {
-            k: u[rows] if isinstance(u, Tensor) else {p: v[rows] for p, v in u.items()} for k, u in self.noise.items()
-        }
+        noise = {name: _each(u, lambda part: part[rows]) for name, u in self.noise.items()}
         return Factual({name: value[rows] for name, value in self.values.items()}, noise, False)
 
 
-def _widened(u: Noise, n: int) -> Noise:
-    return widen(u, n) if isinstance(u, Tensor) else {key: widen(part, n) for key, part in u.items()}
+def _each(u: Noise, change: Callable[[Tensor], Tensor]) -> Noise:
+    return change(u) if isinstance(u, Tensor) else {key: change(part) for key, part in u.items()}
 
 
 class SCM(nn.Module):
@@ -55,9 +53,8 @@ class SCM(nn.Module):
         super().__init__()
         self.graph = graph
         self.mechanisms = {name: mechanisms[name] for name in graph}
-        self._registered = nn.ModuleList(
-            self.mechanisms.values()
-        )  # by position: a variable may be called "type" or "half"
+        # registered by position: a variable may be called "type" or "half"
+        self._registered = nn.ModuleList(self.mechanisms.values())
 
     def parents(self, values: Mapping[str, Tensor], name: str) -> World:
         """The values of the parents of `name`."""

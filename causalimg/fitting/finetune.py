@@ -30,10 +30,11 @@ def finetune(
     image = guided_image(scm, guides)
     with only_trainable(scm.mechanisms[image], within=[scm, guides]):
         step = Guided(scm, image, guides, data, settings)
-        columns = data | step.references(data)
         held_out = None if val is None else val | step.references(val)
         validate = None if held_out is None else lambda: step.validate(held_out)
-        return train(step, columns, settings.recipe, label=f"{image}, guided", seed=seed, validate=validate, log=log)
+        return train(
+            step, step.columns, settings.recipe, label=f"{image}, guided", seed=seed, validate=validate, log=log
+        )
 
 
 def guided_image(scm: SCM, guides: Panel) -> str:

@@ -70,10 +70,11 @@ class Guided(nn.Module):
         self.guided = list(guides.by_variable)
         self.intervened = [name for name in self.guided if image in scm.graph.descendants(name)]
         self.pixels = data[image][0].numel()
-        self.slack = settings.tolerance * float(mean_nll(scm.mechanisms[image], image, data).mean().abs())
         self.bound = Bound(settings.rho)
         spread = [1.0 if scm.graph[n].discrete else float(data[n].std()) for n in self.guided]
         self.spread = dict(zip(self.guided, spread, strict=True))
+        self.columns = data | self.references(data)
+        self.slack = settings.tolerance * float(self.columns["_nll"].mean().abs())
 
     @torch.no_grad()
     def references(self, values: World) -> World:
