@@ -32,8 +32,8 @@ class Diameter(Quantity):
     def structures(self):
         return (self.structure,)
 
-    def measure(self, masks, unit, spacing):
-        return 2 * (masks[self.structure].sum((-1, -2)) / 3.14159) ** 0.5 * (spacing[0] if unit == "mm" else 1)
+    def measure(self, seen, unit):
+        return 2 * (seen.masks[self.structure].sum((-1, -2)) / 3.14159) ** 0.5 * self.pixel(seen, unit)[0]
 
 
 class Ordinal(Variable):

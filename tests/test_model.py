@@ -8,6 +8,7 @@ import torch
 
 import causalimg as ci
 from causalimg.fitting.likelihood import mean_nll
+from causalimg.graph import measure
 
 
 class Disc(ci.Graph):
@@ -30,7 +31,7 @@ class Threshold(ci.readers.Reader):
 
     def read(self, images, graph, names, *, soft=False):
         masks = {"disc": torch.sigmoid(20 * (images[:, 0] - 0.5)) if soft else (images[:, 0] > 0.5).float()}
-        return {n: graph.measured[n].measure(masks, graph[n].unit, None) for n in names}
+        return {n: measure(graph, n, masks, images) for n in names}
 
 
 def discs(n=120, seed=0):

@@ -2,12 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import cast
-
-from torch import Tensor
 
 from causalimg.data.table import Table
-from causalimg.graph import Continuous, Image
+from causalimg.graph import measure
 from causalimg.readers import Panel
 
 MASKS = "masks"
@@ -23,14 +20,8 @@ def fillers(names: Collection[str], structures: Collection[str], panel: Panel) -
 
 def fill(table: Table, filled: Mapping[str, str], panel: Panel) -> Table:
     """The table with the variables of `filled`, all of them in the order of the graph."""
-    measured = {name: _measure(table, name) for name, source in filled.items() if source == MASKS}
+    graph, on_masks = table.graph, [name for name, source in filled.items() if source == MASKS]
+    measured = {name: measure(graph, name, table.masks, table[graph.image_of(name)]) for name in on_masks}
     read = panel.read_all(table.values, [name for name in filled if name not in measured])
     values = {**table.values, **measured, **read}
     return replace(table, values={name: values[name] for name in table.graph}, filled=filled)
-
-
-def _measure(table: Table, name: str) -> Tensor:
-    graph = table.graph
-    variable, image = cast(Continuous, graph[name]), cast(Image, graph[graph.image_of(name)])
-    masks = {structure: mask.float() for structure, mask in table.masks.items()}
-    return graph.measured[name].measure(masks, variable.unit, image.spacing)

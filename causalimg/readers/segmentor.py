@@ -9,7 +9,7 @@ Segmentor-guided Counterfactual Fine-Tuning (Xia et al., 2025), https://arxiv.or
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from causalimg.errors import check_known
-from causalimg.graph import Continuous, Graph, Image
+from causalimg.graph import Graph, measure
 from causalimg.readers.accuracy import Scores, outline_scores
 from causalimg.readers.calibration import gap, sharpness
 from causalimg.readers.networks import UNet
@@ -65,8 +65,8 @@ class Segmentor(NeuralReader):
     def read(self, images: Tensor, graph: Graph, names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
         """Each measured variable, shape (n,), in its unit; soft: differentiable. Raises ValueError on another name."""
         names = self.readable(graph, names)
-        outlines = self.probabilities(images) if soft else {k: mask.float() for k, mask in self.masks(images).items()}
-        return {name: _measure(name, graph, outlines) for name in names}
+        outlines = self.probabilities(images) if soft else self.masks(images)
+        return {name: measure(graph, name, outlines, images) for name in names}
 
     def targets(self, labels: Any) -> Tensor:
         """Masks (n, structures, height, width) of bool."""
@@ -113,11 +113,6 @@ class Segmentor(NeuralReader):
             return outputs
         rest = [outputs[:, [j for j in range(maps) if j != k]].logsumexp(1) for k in range(1, maps)]
         return outputs[:, 1:] - torch.stack(rest, dim=1)
-
-
-def _measure(name: str, graph: Graph, outlines: Mapping[str, Tensor]) -> Tensor:
-    variable, image = cast(Continuous, graph[name]), cast(Image, graph[graph.image_of(name)])
-    return graph.measured[name].measure(outlines, variable.unit, image.spacing)
 
 
 def _outlines(masks: Tensor, what: str, most: int) -> Tensor:

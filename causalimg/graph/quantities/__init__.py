@@ -1,0 +1,13 @@
+from causalimg.graph.quantities.area import Area as Area
+from causalimg.graph.quantities.centroid import Centroid as Centroid
+from causalimg.graph.quantities.extent import Height as Height
+from causalimg.graph.quantities.extent import Width as Width
+from causalimg.graph.quantities.intensity import MeanIntensity as MeanIntensity
+from causalimg.graph.quantities.quantity import FRACTION as FRACTION
+from causalimg.graph.quantities.quantity import MM as MM
+from causalimg.graph.quantities.quantity import MM2 as MM2
+from causalimg.graph.quantities.quantity import PIXELS as PIXELS
+from causalimg.graph.quantities.quantity import Outlined as Outlined
+from causalimg.graph.quantities.quantity import Quantity as Quantity
+from causalimg.graph.quantities.ratio import Ratio as Ratio
+from causalimg.graph.quantities.within import Within as Within
