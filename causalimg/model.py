@@ -18,8 +18,10 @@ from torch import Tensor
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual
 from causalimg.errors import check_known
-from causalimg.fitting.finetune import finetune
+from causalimg.fitting.finetune import finetune, guiding_readers
+from causalimg.fitting.guidance import Guide
 from causalimg.fitting.guided import Finetuning
+from causalimg.fitting.heed import Heed, heed
 from causalimg.fitting.likelihood import fit_mechanism
 from causalimg.graph import Graph, as_graph
 from causalimg.mechanisms import Mechanism, default_mechanism
@@ -86,7 +88,7 @@ class CausalModel(SCM):
         train: Columns,
         val: Columns | None = None,
         *,
-        guidance: Sequence[Reader],
+        guidance: Sequence[Guide],
         settings: Finetuning = Finetuning(),
         seed: int = 0,
         log: Path | None = None,
@@ -94,13 +96,26 @@ class CausalModel(SCM):
         """Counterfactual fine-tuning of the image mechanism under `guidance` (Xia et al., 2025, arXiv:2509.24913).
 
         The guided readings of the counterfactual approach their targets while the likelihood stays within a tolerance of
-        the fitted model's. Readers are left as they are. Raises ValueError where nobody guides anything.
+        the fitted model's. `guidance`: readers, `Guidance` (a reader with a weight, a distance, targets), and functions of your
+        own from `Imagined` counterfactuals to a loss per item, in any mixture. Readers are left as they are.
+
+        The history has F, its excess over the bound, the multiplier λ, the share of steps that violated the bound, and the
+        loss of every variable; where the bound was not held in the end, a warning says so. Raises ValueError where nobody
+        guides anything.
         """
+        readers = guiding_readers(guidance)
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
-        history = finetune(self, data, held_out, Panel(self.graph, guidance), settings, seed, log)
-        self.guided_by += [fingerprint(reader) for reader in guidance]
+        history = finetune(self, data, held_out, guidance, settings, seed, log)
+        self.guided_by += [fingerprint(reader) for reader in readers]
         return history
+
+    def heed(self, values: Columns, readers: Sequence[Reader] | None = None, *, seed: int = 0) -> Heed:
+        """How far the image follows each of its causes that `readers` (default: the model's) read, before or after
+        fine-tuning: the slope of the reading on what was asked for, by variable."""
+        world = self.complete(values)
+        with seeded(seed, self.device):
+            return heed(self, world, self.readers.readers if readers is None else readers)
 
     # -- questions -----------------------------------------------------------------------------------------------------
 

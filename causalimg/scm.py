@@ -8,7 +8,7 @@ A counterfactual takes three steps, each a function of its own::
     prediction  v' = f(pa', u) for the effects of what was set; all else keeps its value exactly
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -33,17 +33,12 @@ class Factual(NamedTuple):
 
     def widened(self, n: int) -> "Factual":
         """One item asked `n` questions: its values and noise repeated, without a copy."""
-        noise = {name: _each(u, lambda part: widen(part, n)) for name, u in self.noise.items()}
+        noise = {name: _each(u, n) for name, u in self.noise.items()}
         return Factual({name: widen(value, n) for name, value in self.values.items()}, noise, False)
 
-    def rows(self, rows: slice) -> "Factual":
-        """Some of the items."""
-        noise = {name: _each(u, lambda part: part[rows]) for name, u in self.noise.items()}
-        return Factual({name: value[rows] for name, value in self.values.items()}, noise, False)
 
-
-def _each(u: Noise, change: Callable[[Tensor], Tensor]) -> Noise:
-    return change(u) if isinstance(u, Tensor) else {key: change(part) for key, part in u.items()}
+def _each(u: Noise, n: int) -> Noise:
+    return widen(u, n) if isinstance(u, Tensor) else {key: widen(part, n) for key, part in u.items()}
 
 
 class SCM(nn.Module):
@@ -65,11 +60,11 @@ class SCM(nn.Module):
         wanted = self.graph if names is None else names
         return {name: self.mechanisms[name].abduct(values[name], self.parents(values, name)).u for name in wanted}
 
-    def propagate(self, factual: Factual, action: World, names: Iterable[str] | None = None) -> World:
-        """The world (or only `names` of it, in causal order) under `action`. Only effects of what was set are predicted anew."""
+    def propagate(self, factual: Factual, action: World) -> World:
+        """The world under `action`. Only effects of what was set are predicted anew."""
         moved = self.graph.descendants(*action)
         world: World = {}
-        for name in self.graph if names is None else names:
+        for name in self.graph:
             if name in action:
                 world[name] = action[name]
             elif name in moved:

@@ -1,10 +1,13 @@
 """The HVAE: exact inversion, a bound that is one, an exogenous prior, and shapes that fit or are refused."""
 
+import math
+
 import pytest
 import torch
 
 import causalimg as ci
 from causalimg.mechanisms.likelihood import discretised, gaussian
+from causalimg.mechanisms.response import answer
 
 SMALL = {"widths": (8, 16), "latents": (2, 4), "embedding": 8}
 
@@ -102,3 +105,62 @@ def test_the_negative_elbo_is_a_bound_whose_gap_closes_with_training():
     found = model.mechanisms["x"].abduct(x, {"a": a}).nll.mean() / 16
     truth = gaussian(x, a[:, None, None, None].expand_as(x), torch.full_like(x, 0.05)).mean() / 16
     assert truth - 0.05 < found < truth + 0.15
+
+
+def test_no_answer_leaves_every_pixel_and_a_move_takes_it_from_where_it_points():
+    pixels = torch.rand(2, 1, 8, 8)
+    response = torch.zeros(2, 3, 8, 8)
+    assert (answer(pixels, response) - pixels).abs().max() < 1e-5
+    response[:, 0] = 16 * 0.5 * math.atanh(0.25)  # a bounded move by 1/8 of half the side: of 8 pixels, half a pixel
+    moved = answer(pixels, response)
+    expected = (pixels[..., :-1] + pixels[..., 1:]) / 2
+    assert (moved[..., :-1] - expected).abs().max() < 1e-5
+    far = answer(pixels, torch.cat([torch.full((2, 2, 8, 8), 1e6), torch.zeros(2, 1, 8, 8)], dim=1))
+    assert (far[..., :-2, :-2] - pixels[..., 2:, 2:]).abs().max() < 1e-5  # half of half the side: two pixels
+    painted = answer(pixels, torch.tensor([0.0, 0.0, 2.0]).view(1, 3, 1, 1).expand(2, 3, 8, 8))
+    assert (painted - pixels - 0.2).abs().max() < 1e-5
+
+
+def responsive(**settings):
+    """A mechanism whose response has been shaken, and told to answer to `a` alone."""
+    hvae, x, parents = bound_hvae(**settings)
+    hvae.prepare_finetuning(["a"])
+    for p in hvae.answering.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+    return hvae, x, parents
+
+
+def test_a_response_moves_the_counterfactual_but_neither_the_factual_nor_its_likelihood():
+    hvae, x, parents = responsive()
+    torch.manual_seed(1)
+    u, nll = hvae.abduct(x, parents)
+    assert (hvae.predict(u, parents) - x).abs().max() < 1e-5
+    shaken = hvae.predict(u, parents | {"a": parents["a"] + 1})
+    for p in hvae.answering.parameters():
+        torch.nn.init.zeros_(p)
+    torch.manual_seed(1)
+    assert torch.equal(hvae.abduct(x, parents).nll, nll)
+    assert (hvae.predict(u, parents | {"a": parents["a"] + 1}) - shaken).abs().mean() > 1e-2
+
+
+def test_what_no_guidance_spoke_for_is_not_answered_to():
+    hvae, x, parents = responsive()
+    for p in hvae.decoder.parameters():
+        torch.nn.init.zeros_(p)  # without a base that depends on parents, all change is the response's
+    u = hvae.abduct(x, parents).u
+    assert (hvae.predict(u, parents | {"s": 1 - parents["s"]}) - x).abs().max() < 1e-5
+    assert (hvae.predict(u, parents | {"a": parents["a"] + 1}) - x).abs().mean() > 1e-2
+
+
+def test_a_response_is_learnt_from_its_first_step():
+    hvae, x, parents = bound_hvae()
+    hvae.prepare_finetuning(["a"])
+    u = {key: part.detach() for key, part in hvae.abduct(x, parents).u.items()}
+    (hvae.predict(u, parents | {"a": parents["a"] + 1}) * torch.rand_like(x)).sum().backward()
+    assert all(leave.weight.grad.abs().sum() > 0 for leave in hvae.answering.leave)
+
+
+def test_without_a_response_fine_tuning_trains_everything():
+    hvae, _, _ = bound_hvae(response=0)
+    assert hvae.prepare_finetuning(["a"]) == [hvae]
+    assert hvae.answering is None

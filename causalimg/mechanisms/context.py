@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from causalimg.errors import unknown
 from causalimg.graph import Categorical, Continuous, Variable
 
 
@@ -24,6 +25,16 @@ class Context(nn.Module):
         self.width = sum(len(v.levels) if isinstance(v, Categorical) else 1 for v in parents.values())
         self.mean = nn.Buffer(torch.zeros(len(parents)))
         self.scale = nn.Buffer(torch.ones(len(parents)))
+
+    def columns(self, name: str) -> slice:
+        """Where the features of the parent `name` are."""
+        start = 0
+        for parent, variable in self.parents.items():
+            stop = start + (len(variable.levels) if isinstance(variable, Categorical) else 1)
+            if parent == name:
+                return slice(start, stop)
+            start = stop
+        raise unknown("parent", name, self.parents)
 
     def standardise(self, parents: Mapping[str, Tensor]) -> None:
         """Fit mean and standard deviation of the continuous parents on training values."""

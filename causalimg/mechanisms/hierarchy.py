@@ -52,7 +52,7 @@ class Encoder(nn.Module):
 
 def _merge_patches(before: int, after: int) -> nn.Module:
     patches = Rearrange("n c (h a) (w b) -> n (c a b) h w", a=2, b=2)
-    return nn.Sequential(patches, nn.Conv2d(4 * before, after, 3, padding=1))
+    return nn.Sequential(patches, nn.Conv2d(4 * before, after, 1))
 
 
 class Inference(NamedTuple):
@@ -155,13 +155,14 @@ class Decoder(nn.Module):
             nn.Conv2d(8, 2 * channels, 3, padding=1),
         )
 
-    def forward(self, latent: Sequence[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, latent: Sequence[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Location, raw scale, and the features they were made of, fine to coarse."""
         coarsest = len(self.stages) - 1
-        features = self.stages[coarsest](self.enter[str(coarsest)](latent[coarsest]), embedding)
+        found = [self.stages[coarsest](self.enter[str(coarsest)](latent[coarsest]), embedding)]
         for level in reversed(range(coarsest)):
-            features = double(features, self.up[level])
+            features = double(found[0], self.up[level])
             if latent[level] is not None:
                 features = features + self.enter[str(level)](latent[level])
-            features = self.stages[level](features, embedding)
-        loc, raw_scale = self.to_pixels(features).chunk(2, 1)
-        return loc, raw_scale
+            found.insert(0, self.stages[level](features, embedding))
+        loc, raw_scale = self.to_pixels(found[0]).chunk(2, 1)
+        return loc, raw_scale, found

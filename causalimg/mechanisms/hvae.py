@@ -9,29 +9,36 @@ Latents z = (z_1, ..., z_L), coarse to fine, and pixel noise ε are the exogenou
 
     nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
 Two streams run from coarse to fine. The exogenous one sees z only and carries the prior. The other is modulated by the
-parents (see `blocks`) and makes the image. A counterfactual costs one encoder pass and, per question, one decoder pass.
+parents (see `blocks`) and makes the image, which then answers to what differs from the factual parents (see `response`): that
+is what fine-tuning trains. A counterfactual costs one encoder pass and, per question, one decoder pass.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from causalimg.graph import Image
 from causalimg.mechanisms.hierarchy import Decoder, Embedding, Encoder, LatentStream
 from causalimg.mechanisms.likelihood import LIKELIHOODS
-from causalimg.mechanisms.mechanism import Abduction, Mechanism, Noise, Values
+from causalimg.mechanisms.mechanism import PIXEL_NOISE, Abduction, Mechanism, Noise, Values
+from causalimg.mechanisms.response import Response, answer
 from causalimg.training.recipe import Recipe
+
+ORIGIN = "origin"
+"""The part of the noise from which an answer is counted."""
 
 
 class HVAE(Mechanism):
     """Hierarchical VAE for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
 
     `widths` are the channels per resolution, fine to coarse: the finest is half the image's, each further one half again.
-    `latents` are the channels of z at each (0: none there). `scale_floor` bounds σ from below, as a fraction of the
-    image's range: it keeps flat regions from buying an unbounded likelihood.
+    `latents` are the channels of z at each (0: none there). `response` is the width of what fine-tuning trains; 0 for none: then
+    it trains all there is, as published. `scale_floor` bounds σ from below, as a fraction of the image's range: it keeps
+    flat regions from buying an unbounded likelihood.
     """
 
     handles = (Image,)
@@ -41,6 +48,7 @@ class HVAE(Mechanism):
     latents: tuple[NonNegativeInt, ...] = (0, 4, 8, 16)
     blocks: PositiveInt = 1
     embedding: PositiveInt = 64
+    response: NonNegativeInt = 24
     likelihood: Literal["gaussian", "discretised"] = "gaussian"
     scale_floor: PositiveFloat = 0.02
 
@@ -55,30 +63,47 @@ class HVAE(Mechanism):
         self.encoder = Encoder(channels, self.widths, embedding, self.blocks)
         self.latent = LatentStream(self.widths, self.latents, (height // factor, width // factor))
         self.decoder = Decoder(channels, self.widths, self.latent, embedding, self.blocks)
+        answers = self.parents and self.response
+        self.answering = (
+            Response(channels, self.widths, self.parents, self.embedding, self.response) if answers else None
+        )
+
+    def prepare_finetuning(self, parents: Iterable[str]) -> list[nn.Module]:
+        if self.answering is None:
+            return [self]
+        self.answering.answer_to(parents)
+        return [self.answering]
 
     def noise(self, n: int) -> Noise:
-        z = self.latent.draw(n)
-        return {**z, "eps": torch.randn(n, *self.variable.value_shape, device=self.latent.start.device)}
+        start = self.latent.start
+        u = {**self.latent.draw(n), PIXEL_NOISE: torch.randn(n, *self.variable.value_shape, device=start.device)}
+        return u if self.answering is None else {**u, ORIGIN: start.new_zeros(n, self.answering.context.width)}
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         u = cast(dict[str, Tensor], u)
-        loc, scale = self._pixels(self.latent.features(u), self._embed(parents, len(u["eps"])))
-        return self.low + (self.high - self.low) * (loc + scale * u["eps"]).clamp(0, 1)
+        n = len(u[PIXEL_NOISE])
+        loc, scale, found = self._pixels(self.latent.features(u), self._embed(parents, n))
+        unit = loc + scale * u[PIXEL_NOISE]
+        if self.answering is not None:
+            unit = answer(unit, self.answering(found, self.answering.context(parents, n), u[ORIGIN]))
+        return self.low + (self.high - self.low) * unit.clamp(0, 1)
 
     def abduct(self, value: Tensor, parents: Values) -> Abduction:
         unit = (value - self.low) / (self.high - self.low)
         embedding = self._embed(parents, len(value))
         z, features, divergence = self.latent.infer(self.encoder(2 * unit - 1, embedding))
-        loc, scale = self._pixels(features, embedding)
-        nll = LIKELIHOODS[self.likelihood](unit, loc, scale) + divergence
-        return Abduction({**z, "eps": (unit - loc) / scale}, nll)
+        loc, scale, _ = self._pixels(features, embedding)
+        u = {**z, PIXEL_NOISE: (unit - loc) / scale}
+        if self.answering is not None:
+            u[ORIGIN] = self.answering.context(parents, len(value))
+        return Abduction(u, LIKELIHOODS[self.likelihood](unit, loc, scale) + divergence)
 
     def _embed(self, parents: Values, n: int) -> Tensor | None:
         return None if self.embed is None else self.embed(parents, n)
 
-    def _pixels(self, features: list[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor]:
-        loc, raw_scale = self.decoder(features, embedding)
-        return 0.5 + 0.5 * loc.float(), self.scale_floor + F.softplus(raw_scale.float() - 2.0)
+    def _pixels(self, features: list[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
+        loc, raw_scale, found = self.decoder(features, embedding)
+        return 0.5 + 0.5 * loc.float(), self.scale_floor + F.softplus(raw_scale.float() - 2.0), found
 
     def _check(self, image: Image) -> None:
         channels, height, width = image.shape

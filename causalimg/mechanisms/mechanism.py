@@ -12,10 +12,10 @@ indices of shape (batch,), an image as float32 of shape (batch, channels, height
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Graph, Variable
@@ -25,6 +25,19 @@ from causalimg.training.recipe import Recipe
 Values = Mapping[str, Tensor]
 Noise = Tensor | dict[str, Tensor]
 """Exogenous noise: a tensor, or several by name; the first dimension counts samples."""
+
+PIXEL_NOISE = "eps"
+"""By this name an image mechanism calls the part of its noise that it adds pixel by pixel."""
+
+
+def temper(u: Noise, tau: float) -> Noise:
+    """`u` with its pixels' noise, if it has any, multiplied by the temperature `tau`.
+
+    For training and judging only: with `tau` other than 1 the null intervention does not return the image, so `do` has none.
+    """
+    if isinstance(u, Tensor) or PIXEL_NOISE not in u:
+        return u
+    return {**u, PIXEL_NOISE: tau * u[PIXEL_NOISE]}
 
 
 class Abduction(NamedTuple):
@@ -75,6 +88,10 @@ class Mechanism(Configured, ABC):
         for module in self.modules():
             if isinstance(module, Context):
                 module.standardise(parents)
+
+    def prepare_finetuning(self, parents: Iterable[str]) -> list[nn.Module]:
+        """Hear which `parents` will be intervened on, before fine-tuning; returns what it should train: all, if not replaced."""
+        return [self]
 
     def bind(self, graph: Graph, name: str) -> Self:
         """A new mechanism with these settings, built for the variable `name` of `graph`.

@@ -28,6 +28,12 @@ def progress(label: str, steps: int, *, show: bool) -> Iterator[Callable[[Sequen
         yield lambda rows: bar.update(task, advance=1, report=describe(rows[-1]) if rows else "")
 
 
+def say(text: str) -> None:
+    """`text`, unless it is empty, where the progress is shown."""
+    if text:
+        Console(stderr=True).print(text, highlight=False)
+
+
 def describe(row: Row) -> str:
     """What is worth watching: ``512/s, loss 1.23, skipped 0, val 1.31``."""
     shown = [f"{name} {value:.4g}" for name, value in row.items() if name not in HIDDEN]

@@ -1,0 +1,84 @@
+"""Interventions for training: which variables are set in which row, and to what; then what follows from it.
+
+Drawn per row, never one for a whole batch. Where several are set at once, all of them count. Effects propagate through the graph
+by the other mechanisms, which are not trained here: to set one variable and leave its effects as they were is no intervention.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+
+from causalimg.errors import check_known
+from causalimg.graph.spec import Spec
+from causalimg.scm import SCM, Factual
+from causalimg.values import World
+
+
+class Drawn(NamedTuple):
+    """By variable: the value for every row, (n,), and the rows in which it is set, (n,), bool."""
+
+    values: World
+    rows: World
+
+
+Sampler = Callable[[World, Sequence[str]], Drawn]
+"""From the factual values of a batch, and the names of what may be set, to what is set. Any function of this form will do."""
+
+
+class Permuted(Spec):
+    """Values that were observed in other rows of the batch; `at_once` variables are set in every row."""
+
+    at_once: PositiveInt = 1
+
+    def __call__(self, values: World, names: Sequence[str]) -> Drawn:
+        shuffled = {name: values[name][torch.randperm(len(values[name]), device=values[name].device)] for name in names}
+        return Drawn(shuffled, _shared_out(values, names, self.at_once))
+
+
+class Uniform(Spec):
+    """Values drawn uniformly from `ranges`, (low, high) by variable, in its unit: for answers beyond what was observed."""
+
+    ranges: dict[str, tuple[float, float]]
+    at_once: PositiveInt = 1
+
+    def __call__(self, values: World, names: Sequence[str]) -> Drawn:
+        check_known("guided variable", self.ranges, names)
+        drawn = {name: low + (high - low) * torch.rand_like(values[name]) for name, (low, high) in self.ranges.items()}
+        return Drawn(drawn, _shared_out(values, list(self.ranges), self.at_once))
+
+
+def _shared_out(values: World, names: Sequence[str], at_once: int) -> World:
+    """In every row `at_once` of `names` are set, and each of them in as many rows as another."""
+    first = values[names[0]]
+    turn = torch.randperm(len(names), device=first.device)
+    rank = (torch.arange(len(first), device=first.device)[:, None] + turn) % len(names)
+    return {name: rank[:, i] < at_once for i, name in enumerate(names)}
+
+
+@torch.no_grad()
+def imagine(scm: SCM, values: Mapping[str, Tensor], drawn: Drawn, names: Sequence[str]) -> tuple[World, World]:
+    """The variables `names` (in causal order) under `drawn`, and by name the rows in which they were set or follow from it.
+
+    What doesn't follow keeps its value exactly. Raises ValueError where something is set that is not among `names`.
+    """
+    check_known("variable to intervene on", drawn.rows, names)
+    affected = [name for name in names if name in scm.graph.descendants(*drawn.rows)]
+    factual = Factual(dict(values), scm.explain(dict(values), affected))
+    world: World = {}
+    moved: World = {}
+    for name in names:
+        value = values[name]
+        follows = torch.zeros(len(value), dtype=torch.bool, device=value.device)
+        for parent in scm.graph.parents(name):
+            follows = follows | moved[parent]
+        if name in factual.noise:
+            predicted = scm.mechanisms[name].predict(factual.noise[name], scm.parents(world, name))
+            value = torch.where(follows, predicted, value)
+        if name in drawn.rows:
+            value = torch.where(drawn.rows[name], drawn.values[name].to(value), value)
+            follows = follows | drawn.rows[name]
+        world[name], moved[name] = value, follows
+    return world, moved
