@@ -1,14 +1,21 @@
-"""The command line: ``causalimg demo`` and ``causalimg do``."""
+"""The command line: ``causalimg demo``, ``causalimg do`` and ``causalimg compare``."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
+from causalimg.data import phantoms, read_table
 from causalimg.data.pictures import open_picture
 from causalimg.data.pixels import image_of
 from causalimg.demo import demo
-from causalimg.graph import Image
+from causalimg.errors import check_known
+from causalimg.graph import Graph, Image
 from causalimg.model import CausalModel
+from causalimg.study import METHODS, WITH_CLASSIFIER, Plan, Study, compare_guidance
+
+PHANTOMS: dict[str, type[phantoms.Phantom]] = {
+    kind.__name__.lower(): kind for kind in (phantoms.Heart, phantoms.Chest, phantoms.Vessel)
+}
 
 
 def main() -> None:
@@ -21,7 +28,7 @@ def main() -> None:
     def run_demo(out: Path = Path("demo"), seed: int = 0, steps: int = 600) -> None:
         """Fit, fine-tune and question a model of phantom hearts; figures, tables and the model go into the folder OUT."""
         demo(out, seed=seed, steps=steps)
-        typer.echo((out / "judgement.md").read_text())
+        typer.echo((out / "comparison.md").read_text())
         typer.echo(
             f"Figures, tables and the model are in {out}; begin with {out / 'smaller.png'}. Then ask, with .venv/bin before:"
         )
@@ -42,7 +49,43 @@ def main() -> None:
             typer.echo(f"causalimg do: {error}", err=True)
             raise typer.Exit(1) from None
 
+    @app.command("compare")
+    def compare(
+        source: Annotated[str, typer.Argument(help=f"A phantom ({', '.join(PHANTOMS)}), or a graph as a YAML file.")],
+        csv: Annotated[Path | None, typer.Option(help="The table of your data.")] = None,
+        images: Annotated[Path | None, typer.Option(help="Folder, or NPZ with 'images'.")] = None,
+        masks: Annotated[Path | None, typer.Option(help="Folder, or NPZ with 'labels'.")] = None,
+        structures: Annotated[str, typer.Option(help="Names of the labels 1, 2, ..., with commas.")] = "",
+        methods: Annotated[str, typer.Option(help=f"Of {', '.join(WITH_CLASSIFIER)}.")] = ",".join(METHODS),
+        seeds: int = 1,
+        steps: Annotated[int, typer.Option(help="Of the image's fit; the rest follows it.")] = 1000,
+        size: Annotated[int, typer.Option(help="Of a phantom's image, in pixels.")] = 64,
+        out: Path = Path("out/compare"),
+    ) -> None:
+        """Compare kinds of guidance on the same models with the same judge: a table, pictures and a page in the folder OUT."""
+        try:
+            study = phantom_study(source, size) if csv is None else table_study(source, csv, images, masks, structures)
+            plan = Plan.of_length(steps)
+            found = compare_guidance(study, out, methods=methods.split(","), seeds=range(seeds), plan=plan)
+            typer.echo(found.table())
+            typer.echo(f"Pictures and the page are in {out}; open {out / 'comparison.html'}.")
+        except (ValueError, OSError) as error:
+            typer.echo(f"causalimg compare: {error}", err=True)
+            raise typer.Exit(1) from None
+
     app()
+
+
+def phantom_study(name: str, size: int) -> Study:
+    """A study on a phantom. Raises ValueError, with the nearest name, where there is no such phantom."""
+    check_known("phantom (or give the graph of your data and its --csv)", [name], PHANTOMS)
+    return Study.of_phantom(PHANTOMS[name](size=size))
+
+
+def table_study(graph: str, csv: Path, images: Path | None, masks: Path | None, structures: str) -> Study:
+    """A study on the table in `csv` of the graph in the YAML file `graph`."""
+    named = tuple(filter(None, structures.split(",")))
+    return Study.of_table(read_table(Graph.from_yaml(Path(graph)), csv, images, masks=masks, structures=named))
 
 
 def ask(folder: Path, image: Path, do: dict[str, Any], given: dict[str, Any], out: Path) -> str:

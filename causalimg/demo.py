@@ -10,7 +10,7 @@ from typing import Any
 import PIL.Image
 
 from causalimg.data.phantoms import Heart, Sample
-from causalimg.evaluation import effectiveness, write_judgement
+from causalimg.evaluation import Comparison, evaluate
 from causalimg.fitting.guided import Finetuning
 from causalimg.graph import scale
 from causalimg.mechanisms import HVAE
@@ -47,11 +47,11 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
     )
     model = compile(heart.graph, guide, x=HVAE(widths=(16, 32, 48, 64), embedding=32))
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=2e-3))
-    before, first = effectiveness(model, test.values, judge), _answers(model, heart, asked)
+    before, first = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 
     settings = Finetuning(recipe=Recipe(steps=steps, batch=24, lr=2e-3, warmup=20))
     finetuned = model.finetune(train.values, val.values, guidance=[guide], settings=settings, seed=seed)
-    after, second = effectiveness(model, test.values, judge), _answers(model, heart, asked)
+    after, second = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 
     draw_history(fitted["x"].rows, title="fit of the image", path=out / "fit.png")
     draw_history(finetuned.rows, title="fine-tuning", path=out / "finetuning.png")
@@ -60,7 +60,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
         columns = {"fitted": first[question], "fine-tuned": second[question], "truth": truth}
         title = f"do({name} × {change.factor:g})"
         draw_grid(_pictures(asked), columns, title=title, path=out / f"{question}.png")
-    write_judgement(out, before, after)
+    Comparison({"fitted": before, "fine-tuned": after}).write(out)
     model.save(out / "model")
     _leave_a_patient(out, heart, asked)
     return model

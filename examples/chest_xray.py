@@ -23,11 +23,16 @@ class Chest(ci.Graph):
     x = ci.Image(parents=[finding, right_lung, left_lung], shape=(1, 64, 64))
 
 
+def read(data: Path, graph: type[ci.Graph] = Chest) -> ci.Table:
+    """The films, with their outlines; what the graph measures is measured on these."""
+    films = data / "cxr_128.npz"
+    return ci.read_table(graph, data / "metadata.csv", films, masks=films, structures=LUNGS)
+
+
 def main(data: Path, out: Path, steps: int, seed: int) -> None:
     """Read, fit, fine-tune, judge; figures, tables and the model go into `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    films = data / "cxr_128.npz"
-    table = ci.read_table(Chest, data / "metadata.csv", films, masks=films, structures=LUNGS)
+    table = read(data)
     train, val, test = (table.where(split=split) for split in ("train", "val", "test"))
 
     guide, judge = (
@@ -41,13 +46,15 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     model = ci.compile(Chest, guide)
     model.fit(train, val, seed=seed, x=ci.Recipe(steps=steps, lr=1.5e-3, warmup=100))
     patients = test.extra["patient"]
-    before = ci.effectiveness(model, test, judge, groups=patients)
+    before = ci.evaluate(model, test, [judge], groups=patients)
 
-    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20), locality=20)
+    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20))
     model.finetune(train, val, guidance=[guide], settings=settings, seed=seed)
-    after = ci.effectiveness(model, test, judge, groups=patients)
+    after = ci.evaluate(model, test, [judge], groups=patients)
 
-    print(ci.write_judgement(out, before, after))
+    comparison = ci.Comparison({"fitted": before, "fine-tuned": after})
+    print(comparison.table())
+    print(f"The page: {comparison.write(out)}")
     some = test.rows(range(0, len(test), len(test) // 6))
     for factor in (0.8, 1.2):
         model.do(some, left_lung=ci.scale(factor)).plot(out / f"left_lung_times_{factor:g}.png")

@@ -10,7 +10,7 @@ from torch import nn
 
 import causalimg.evaluation.bootstrap as boot
 from causalimg.configured import Configured
-from causalimg.evaluation import compare, effectiveness
+from causalimg.evaluation import effectiveness
 from causalimg.evaluation.locality import dilate, grey_levels, neighbourhood
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
 from causalimg.readers.fingerprint import fingerprint
@@ -125,6 +125,11 @@ def test_a_leak_is_drift_of_the_other_variable_and_of_no_third():
     assert effect.drift["right"].value > 10
     assert effect.drift["tone"].value < 1e-3
     assert effect.drift["kind"].value == 0
+    rows = torch.randperm(150, generator=torch.Generator().manual_seed(0))
+    left, right = (world()[name][rows] for name in ("left", "right"))
+    became = (right + 0.5 * (effect.target - left)).round().clamp(0, HALF - SIZE)  # the lowest rows hold the lines
+    assert effect.drift_mae["right"].value == pytest.approx((became - right).abs().mean().item(), rel=1e-3)
+    assert "kind" not in effect.drift_mae
 
 
 def test_what_the_counterfactual_world_asks_for_is_no_drift():
@@ -146,6 +151,7 @@ def test_the_floor_is_the_judges_own_error_and_biases_what_it_reads():
     assert effect.floor.value == pytest.approx(10, abs=1e-3)
     assert effect.error.value == pytest.approx(10, abs=1e-3)
     assert effect.floor_mae.value == pytest.approx(0.1 * world()["left"].mean().item(), rel=1e-4)
+    assert result.floors["right"].percent.value == pytest.approx(10, abs=1e-3)  # of what is read, though never set
     assert effect.drift["right"].value == pytest.approx(0, abs=1e-3)
 
 
@@ -215,24 +221,9 @@ def test_table_and_data_hold_the_same_numbers():
     assert kind.count("–") == 5
     assert "150 items, 3 groups" in caption
     data = json.loads(json.dumps(result.to_data(), allow_nan=False))
-    assert data["effects"]["left"]["error"] == list(result["left"].error)
+    error = result["left"].error
+    assert data["effects"]["left"]["error"] == {"value": error.value, "low": error.low, "high": error.high}
     assert data["effects"]["kind"]["slope"] is None
-
-
-def test_compare_sets_before_beside_after_and_the_floor():
-    before, after = (effectiveness(Painter(gain=gain), world(), Ruler(), ["left"]) for gain in (0.0, 0.5))
-    row = compare(before, after).splitlines()[2].split(" | ")
-    assert row[1:4] == [str(before["left"].error), str(after["left"].error), str(after["left"].floor)]
-    assert float(row[4]) == pytest.approx(0.5, abs=0.02)
-    assert row[5] == "– |"  # an exact judge
-
-
-@pytest.mark.parametrize("change", [{"seed": 1}, {"judge": Ruler(bias=1.1)}])
-def test_compare_refuses_what_does_not_compare(change):
-    arguments = {"values": world(), "judge": Ruler(), "targets": ["left"]}
-    before, after = effectiveness(Painter(), **arguments), effectiveness(Painter(), **(arguments | change))
-    with pytest.raises(ValueError, match="left: only what the same judge read"):
-        compare(before, after)
 
 
 # -- bootstrap ---------------------------------------------------------------------------------------------------------
@@ -296,6 +287,22 @@ def test_what_is_unknown_is_left_out_of_mean_and_median():
     assert boot.median(values)(weights)[0] == 2
     nothing = boot.estimate(boot.median(torch.full((4,), torch.nan)), weights)
     assert str(nothing) == "–"
+
+
+def test_several_models_are_averaged_and_their_spread_is_told_apart_from_the_interval():
+    weights, generator = boot.resample(range(50), 0), torch.Generator().manual_seed(0)
+    values = [torch.randn(50, generator=generator) + shift for shift in (0.0, 1.0, 5.0)]
+    own = [boot.estimate(boot.mean(value), weights) for value in values]
+    both = boot.pool([boot.mean(value) for value in values], weights)
+    assert both.each == pytest.approx([one.value for one in own])
+    assert both.value == pytest.approx(sum(both.each) / 3)
+    assert both.spread == pytest.approx(torch.tensor(both.each).std().item())
+    pooled = boot.estimate(boot.mean(torch.stack(values).mean(0)), weights)
+    assert (both.low, both.high) == pytest.approx((pooled.low, pooled.high), abs=1e-5)
+    assert both.to_data()["max"] == max(both.each)
+    assert str(both).startswith(f"{boot.brief(both.value)} ± {boot.brief(both.spread)} (")
+    assert "±" not in str(own[0])
+    assert own[0].to_data().keys() == {"value", "low", "high"}
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.01234, "0.0123"), (8.66, "8.66"), (1423.4, "1423"), (0.0, "0")])

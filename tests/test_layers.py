@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     "cli",
     "demo",
+    "study",
     "evaluation",
     "model",
     "counterfactual",

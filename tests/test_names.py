@@ -36,7 +36,7 @@ JUDGED = {}
 def judged():
     """One judgement for all: it takes a second."""
     if not JUDGED:
-        JUDGED["it"] = ci.effectiveness(MODEL, WORLD, JUDGE)
+        JUDGED["it"] = ci.evaluate(MODEL, WORLD, [JUDGE])
     return JUDGED["it"]
 
 
@@ -52,6 +52,12 @@ MISTAKES = {
     "Area.image": lambda _: ci.Graph.of(
         a=ci.Continuous(unit="px", measured=ci.Area("a", image="imge")), image=ci.Image(shape=(1, 8, 8))
     ),
+    "Width": lambda _: ci.Width("left_lung", imge="x"),
+    "Height": lambda _: ci.Height("left_lung", imge="x"),
+    "Centroid": lambda _: ci.Centroid("left_lung", axis="rwo"),
+    "MeanIntensity": lambda _: ci.MeanIntensity("left_lung", imge="x"),
+    "Ratio": lambda _: ci.Ratio(ci.Area("heart"), {"kind": "Aera", "structure": "thorax"}),
+    "Within": lambda _: ci.Within(ci.Area("left_lung"), along="hight"),
     "Categorical": lambda _: ci.Categorical(levls=("a", "b")),
     "Continuous": lambda _: ci.Continuous(bonds=(0, 1)),
     "Image": lambda _: ci.Image(shpe=(1, 8, 8)),
@@ -90,6 +96,13 @@ MISTAKES = {
     "Counterfactual.plot": lambda _: MODEL.do(WORLD, left_lung=50.0).plot(image="xx"),
     "Recipe": lambda _: ci.Recipe(step=3),
     "Finetuning": lambda _: ci.Finetuning(localty=3),
+    "CausalModel.finetune.variables": lambda _: MODEL.finetune(
+        WORLD, guidance=[ci.Guidance(SEGMENTOR, variables=["left_lng"])]
+    ),
+    "Guidance": lambda _: ci.Guidance(SEGMENTOR, targets="sotf"),
+    "Permuted": lambda _: ci.Permuted(at_onec=2),
+    "Uniform": lambda _: ci.Uniform(ranges={"left_lng": (1.0, 2.0)})(WORLD, ["left_lung"]),
+    "compare_guidance": lambda folder: ci.compare_guidance(None, folder, methods=["segmntor"]),
     "Percentile": lambda _: ci.Percentile(hihg=99),
     "Augment": lambda _: ci.Augment(rotat=30),
     "Segmentor.fit": lambda _: SEGMENTOR.fit(WORLD["x"], {"left_lng": MASKS["left_lung"]}),
@@ -107,7 +120,10 @@ MISTAKES = {
     "read_table.csv": lambda folder: ci.read_table(Lungs, csv(folder, "file,aeg,finding"), readers=[SEGMENTOR]),
     "read_table.level": lambda folder: ci.read_table(Lungs, csv(folder, "file,age,finding", "1.png,50,normla")),
     "effectiveness": lambda _: ci.effectiveness(MODEL, WORLD, JUDGE, ["left_lng"]),
-    "Effectiveness.[]": lambda _: judged()["left_lng"],
+    "Effectiveness.[]": lambda _: judged().effectiveness["left_lng"],
+    "evaluate": lambda _: ci.evaluate(MODEL, WORLD, [JUDGE], variables=["left_lng"]),
+    "Report.[]": lambda _: judged()["left_lng"],
+    "Comparison.[]": lambda _: ci.Comparison({"segmentor": judged()})["segmenter"],
     "History.curve": lambda _: FITTED.curve("los"),
     "phantoms.counterfactual": lambda _: HEART.counterfactual(HEARTS, {"lv_aera": 900.0}),
     "testing.check_mechanism": lambda _: ci.testing.check_mechanism(ci.ConditionalFlow(), GRAPH, "left_lng"),
@@ -115,15 +131,16 @@ MISTAKES = {
 
 NAMELESS = {
     "History": "made by training",
+    "Drawn": "a value that samplers return",
+    "Imagined": "a value that fine-tuning makes",
     "Abduction": "a value that mechanisms return",
     "Context": "made of a mechanism's own parents",
     "Quantity": "abstract",
+    "Outlined": "what quantities are given",
     "Variable": "abstract",
     "TableError": "an error",
     "scale": "takes a number",
     "shift": "takes a number",
-    "compare": "takes two judgements",
-    "write_judgement": "takes two judgements",
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from causalimg.viz.counterfactual import Pictures, draw_counterfactuals, draw_grid
-from causalimg.viz.curves import draw_dose_response, draw_history
+from causalimg.viz.curves import Curve, draw_dose_response, draw_history
 from causalimg.viz.page import SMALL, Page, fold
 
 
@@ -202,6 +202,16 @@ def test_dose_response_shows_every_reading_and_the_line_of_agreement(tmp_path):
     line = axes.lines[0].get_xydata()
     assert (line[:, 0] == line[:, 1]).all()
     assert "lv_area [px]" in axes.get_xlabel()
+
+
+def test_a_curve_is_a_line_in_a_band():
+    target, middle = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.5, 3.0])
+    curve = Curve(target, middle, middle - 1, middle + 2)
+    (axes,) = draw_dose_response(torch.empty(0), {}, {"after": curve}, label="area").axes
+    assert axes.lines[1].get_xydata().tolist() == [[1, 2], [2, 2.5], [3, 3]]
+    outline = axes.collections[0].get_paths()[0].vertices
+    assert {1.0, 1.5, 2.0, 4.0, 4.5, 5.0} == set(outline[:, 1].tolist())
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["after"]
 
 
 def test_drawing_needs_no_pyplot(pair, monkeypatch):

@@ -1,7 +1,8 @@
-"""Judging a model: what a reader that did not guide it reads off its counterfactuals."""
+"""Judging a model: what a reader that did not guide it reads off its counterfactuals, and what no reader is needed for."""
 
-from causalimg.evaluation.compare import compare as compare
+from causalimg.evaluation.comparison import Comparison as Comparison
 from causalimg.evaluation.effect import Effect as Effect
 from causalimg.evaluation.effect import Effectiveness as Effectiveness
 from causalimg.evaluation.effectiveness import effectiveness as effectiveness
-from causalimg.evaluation.judgement import write_judgement as write_judgement
+from causalimg.evaluation.evaluate import evaluate as evaluate
+from causalimg.evaluation.report import Report as Report

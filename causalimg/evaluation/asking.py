@@ -1,14 +1,13 @@
-"""Asking a model for counterfactuals and a judge what it sees in them, batch by batch; numbers stay, images don't."""
+"""Asking a model for counterfactuals, batch by batch: what is measured on a batch stays, its images don't."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from causalimg.evaluation.locality import grey_levels, neighbourhood
-from causalimg.graph import Graph, Image
-from causalimg.readers.panel import Panel
+from causalimg.graph import Graph
+from causalimg.mechanisms import Mechanism
 
 BATCH = 64
 
@@ -26,63 +25,61 @@ class Answering(Protocol):
         """The fingerprints of the readers that guided it."""
         ...
 
-    def do(self, x: Mapping[str, Tensor], /, **interventions: Any) -> Mapping[str, Tensor]:
+    def do(self, x: Any, /, **interventions: Any) -> Mapping[str, Tensor]:
         """The counterfactual worlds of the factual ones in `x`."""
         ...
 
 
-class Answers(NamedTuple):
-    """By variable that the judge reads: its value in the counterfactual worlds, and the reading, each of shape (n,).
+class Asked(NamedTuple):
+    """A batch of one question: the worlds `before` and `after` ``do(name=...)`` of the items in `rows`."""
 
-    `change` is how much the images changed, in grey levels of 255, mean over the pixels, shape (n,); `outside` is the part
-    of it that lies away from the structures of the variable that was set (NaN where the judge outlines none).
-    """
+    model: Answering
+    name: str
+    rows: slice
+    before: dict[str, Tensor]
+    after: Mapping[str, Tensor]
 
-    became: dict[str, Tensor]
-    read: dict[str, Tensor]
-    change: Tensor
-    outside: Tensor
+    @property
+    def image(self) -> str:
+        """The image that shows the variable which was set."""
+        return self.model.graph.image_of(self.name)
 
 
-def read(panel: Panel, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All that `panel` reads off the images of `values`, hard."""
-    images = {name: values[name].to(_device(panel)) for name in panel.graph.images}
-    return {name: value.cpu() for name, value in panel.read_all(images, panel.by_variable, BATCH).items()}
+Measure = Callable[[Asked], dict[str, Tensor]]
+"""What is kept of a batch, by name: tensors on the CPU whose first dimension counts its items."""
+
+Found = dict[str, dict[str, Tensor]]
+"""By measure, what it kept of all items."""
 
 
 @torch.no_grad()
-def ask(model: Answering, panel: Panel, values: Mapping[str, Tensor], name: str, target: Tensor) -> Answers:
-    """What becomes of the factual `values` under ``do(name=target)``, and what `panel` reads."""
-    image = model.graph.image_of(name)
-    unit = grey_levels(cast(Image, model.graph[image]), values[image])
-    parts = []
-    for start in range(0, len(target), BATCH):
+def ask(
+    model: Answering, values: Mapping[str, Tensor], targets: Mapping[str, Tensor], measures: Mapping[str, Measure]
+) -> dict[str, Found]:
+    """What `measures` find under ``do(name=target)``, for each of `targets`; an image is encoded once for all of them."""
+    n = len(next(iter(targets.values())))
+    parts: dict[str, list[Found]] = {name: [] for name in targets}
+    for start in range(0, n, BATCH):
         rows = slice(start, start + BATCH)
-        factual = {key: value[rows] for key, value in values.items()}
-        world = model.do(factual, **{name: target[rows]})
-        change, outside = _changes(panel, name, factual[image], world[image], unit)
-        became = {key: world[key].cpu() for key in panel.by_variable}
-        parts.append(Answers(became, read(panel, world), change, outside))
-    return _joined(parts)
+        before = {name: value[rows] for name, value in values.items()}
+        known = encoded(model, before)
+        for name, target in targets.items():
+            asked = Asked(model, name, rows, before, model.do(known, **{name: target[rows]}))
+            parts[name].append({key: measure(asked) for key, measure in measures.items()})
+    return {name: {key: _joined([part[key] for part in found]) for key in measures} for name, found in parts.items()}
 
 
-def _changes(panel: Panel, name: str, before: Tensor, after: Tensor, unit: float) -> tuple[Tensor, Tensor]:
-    before, after = before.to(_device(panel)), after.to(_device(panel))
-    quantity = panel.graph.measured.get(name)
-    near = neighbourhood(quantity.structures, panel.outlines(before), panel.outlines(after)) if quantity else None
-    change = unit * (after - before).abs().mean(1)
-    outside = torch.full_like(change, torch.nan) if near is None else change * ~near
-    return change.mean((1, 2)).cpu(), outside.mean((1, 2)).cpu()
+def encoded(model: Answering, values: Mapping[str, Tensor]) -> Any:
+    """`values` as `model` answers questions about them fastest: abducted, if it can do that apart from answering."""
+    abduct = getattr(model, "abduct", None)
+    return values if abduct is None else abduct(values)
 
 
-def _joined(parts: list[Answers]) -> Answers:
-    return Answers(
-        became={key: torch.cat([part.became[key] for part in parts]) for key in parts[0].became},
-        read={key: torch.cat([part.read[key] for part in parts]) for key in parts[0].read},
-        change=torch.cat([part.change for part in parts]),
-        outside=torch.cat([part.outside for part in parts]),
-    )
+def mechanisms_of(models: Sequence[Answering], name: str) -> list[Mechanism]:
+    """The mechanism of a variable in each of `models`; none, unless all have one to show."""
+    known: list[Mapping[str, Mechanism]] = [getattr(model, "mechanisms", {}) for model in models]
+    return [mechanisms[name] for mechanisms in known] if all(name in mechanisms for mechanisms in known) else []
 
 
-def _device(panel: Panel) -> torch.device:
-    return next((parameter.device for parameter in panel.parameters()), torch.device("cpu"))
+def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}

@@ -3,10 +3,13 @@
 Images of one patient are not independent, so whole groups are drawn, with replacement (Davison & Hinkley, *Bootstrap
 Methods and their Application*, 1997, sec. 3.8). A resample is a row of weights, how often each item was drawn, and a
 statistic is a function of weights, so that a thousand resamples are one matrix product.
+
+Of several models (seeds) a statistic is the mean over them. Its interval says what other patients would have given; the
+standard deviation between the models, what another training would have. They are two things, and both are reported.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,20 +21,44 @@ RESAMPLES = 1000
 
 
 class Estimate(NamedTuple):
-    """A statistic of the sample, and the bounds of its 95 % interval. All are NaN where there is none."""
+    """A statistic of the sample, and the bounds of its 95 % interval. All are NaN where there is none.
+
+    Of several models it is the mean, and `each` holds their own; of one model `each` is empty.
+    """
 
     value: float
     low: float
     high: float
+    each: tuple[float, ...] = ()
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation between the models; NaN where there is but one."""
+        return torch.tensor(self.each).std().item() if self.each else float("nan")
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such number."""
+        return self.value != self.value
 
     def __str__(self) -> str:
-        if self.value != self.value:
-            return "–"
-        return f"{brief(self.value)} [{brief(self.low)}, {brief(self.high)}]"
+        return "–" if self.missing else " ".join([brief(self.value), *self.ranges()])
 
-    def to_data(self) -> list[float] | None:
-        """``[value, low, high]``, or None where there is none: JSON knows no NaN."""
-        return None if self.value != self.value else list(self)
+    def ranges(self) -> tuple[str, ...]:
+        """How sure the value is: of several models ``± 0.4``, ``(8.1 to 9.0)``; of all ``[7.9, 9.3]``."""
+        interval = f"[{brief(self.low)}, {brief(self.high)}]"
+        if not self.each:
+            return (interval,)
+        return f"± {brief(self.spread)}", f"({brief(min(self.each))} to {brief(max(self.each))})", interval
+
+    def to_data(self) -> dict[str, Any] | None:
+        """Plain JSON data; None where there is no value: JSON knows no NaN."""
+        if self.missing:
+            return None
+        data = {"value": self.value, "low": self.low, "high": self.high}
+        if not self.each:
+            return data
+        return data | {"sd": self.spread, "min": min(self.each), "max": max(self.each), "each": list(self.each)}
 
 
 NONE = Estimate(float("nan"), float("nan"), float("nan"))
@@ -54,9 +81,15 @@ def resample(groups: Sequence[Hashable], seed: int) -> Tensor:
 
 def estimate(statistic: Statistic, weights: Tensor) -> Estimate:
     """`statistic` of the sample, and its 95 % percentile interval over the resamples."""
-    draws = statistic(weights)
-    low, high = draws[1:].nanquantile(torch.tensor([0.025, 0.975])).tolist()
-    return Estimate(draws[0].item(), low, high)
+    return pool([statistic], weights)
+
+
+def pool(statistics: Sequence[Statistic], weights: Tensor) -> Estimate:
+    """The mean of one statistic per model, and its interval: the same items are drawn for all models."""
+    draws = torch.stack([statistic(weights) for statistic in statistics])
+    means = draws.mean(0)
+    low, high = means[1:].nanquantile(torch.tensor([0.025, 0.975])).tolist()
+    return Estimate(means[0].item(), low, high, tuple(draws[:, 0].tolist()) if len(draws) > 1 else ())
 
 
 def mean(values: Tensor) -> Statistic:

@@ -10,17 +10,21 @@ do(v_k = t), with t drawn from the observed values, a judge J reads the counterf
 The judge must not have guided the model: a guide sees what the model was trained to show it.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from causalimg.errors import check_known
-from causalimg.evaluation.asking import Answering, Answers, ask, read
-from causalimg.evaluation.bootstrap import Estimate, estimate, mean, median, ratio, resample, slope
+from causalimg.evaluation.asking import Answering, Found, Measure, ask
+from causalimg.evaluation.bootstrap import Estimate, Statistic, mean, median, pool, ratio, slope
 from causalimg.evaluation.effect import Effect, Effectiveness
-from causalimg.graph import Continuous, Variable
-from causalimg.readers.fingerprint import fingerprint
+from causalimg.evaluation.items import Items, choose
+from causalimg.evaluation.jury import Jury, seat
+from causalimg.evaluation.locality import changes, grey_units
+from causalimg.evaluation.miss import Miss, miss, relative
+from causalimg.evaluation.reading import read
+from causalimg.evaluation.tables import unit_of
+from causalimg.graph import Graph
 from causalimg.readers.panel import Panel
 from causalimg.readers.reader import Reader
 
@@ -44,72 +48,80 @@ def effectiveness(
     Raises ValueError for a judge that guided the model (unless `allow_guide`, which the table then says), for targets that
     it doesn't read, for missing variables, and for groups that are not one for each item.
     """
-    mark = fingerprint(judge)
-    if mark in model.guided_by and not allow_guide:
-        raise ValueError(
-            f"the judge ({mark}) guided this model, and who guided may not judge. Fit another one, with another seed and "
-            "another architecture; or say allow_guide=True, and the table says so too."
-        )
-    panel = Panel(model.graph, [judge]).eval()
-    names = list(panel.by_variable if targets is None else targets)
-    check_known("target", names, panel.by_variable)
-    if missing := [name for name in model.graph if name not in values]:
-        raise ValueError(f"effectiveness needs the factual value of every variable; missing: {', '.join(missing)}")
-    total = len(values[model.graph.images[0]])
-    of_item = range(total) if groups is None else groups.tolist() if isinstance(groups, Tensor) else list(groups)
-    if len(of_item) != total:
-        raise ValueError(f"expected a group for each of {total} items, got {len(of_item)}")
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(total, generator=generator)[:n]
-    group_of = [of_item[row] for row in rows]
-    trial = _Trial(model, panel, {name: values[name][rows].cpu() for name in model.graph}, resample(group_of, seed))
-    effects = {name: trial.effect(name, torch.randperm(len(rows), generator=generator)) for name in names}
-    return Effectiveness(effects, mark, mark in model.guided_by, n=len(rows), groups=len(set(group_of)))
+    jury = seat([model], [judge], allow_guide)
+    items = choose(model.graph, values, jury.reads(targets), n, groups, seed)
+    found = ask(model, items.values, items.targets, judged(jury.panel, items.values))
+    return summary(jury, items, read(jury.panel, items.values), [found])
+
+
+def judged(panel: Panel, values: Mapping[str, Tensor]) -> dict[str, Measure]:
+    """The measures that `summary` needs: what was read, what the values became, and how much the image changed."""
+    return {
+        "read": lambda asked: read(panel, asked.after),
+        "became": lambda asked: {name: asked.after[name].cpu() for name in panel.by_variable},
+        "change": changes(panel, grey_units(panel.graph, values)),
+    }
+
+
+def summary(
+    jury: Jury, items: Items, before: Mapping[str, Tensor], found: Sequence[Mapping[str, Found]]
+) -> Effectiveness:
+    """What `found`, of each model, amounts to; `before` is what was read off the factual images."""
+    graph = jury.panel.graph
+    floors = {
+        name: miss(graph[name], [value], [items.values[name]], items.values[name], items.weights)
+        for name, value in before.items()
+    }
+    trial = _Trial(graph, items, before, floors)
+    effects = {name: trial.effect(name, [one[name] for one in found]) for name in items.targets}
+    return Effectiveness(effects, jury.name, jury.guided, len(items.rows), items.groups, floors, len(found))
 
 
 class _Trial:
-    """Items whose factual values and readings are known, and the weights of their resamples."""
+    """Items whose factual values and readings are known."""
 
-    def __init__(self, model: Answering, panel: Panel, values: Mapping[str, Tensor], weights: Tensor) -> None:
-        self.model, self.panel, self.values, self.weights = model, panel, values, weights
-        self.read = read(panel, values)
+    def __init__(self, graph: Graph, items: Items, before: Mapping[str, Tensor], floors: Mapping[str, Miss]) -> None:
+        self.graph, self.items, self.before, self.floors = graph, items, before, floors
 
-    def effect(self, name: str, donors: Tensor) -> Effect:
-        """The effect of giving every item the value that `name` has in its donor."""
-        variable, was, before = self.model.graph[name], self.values[name], self.read[name]
-        target = was[donors]
-        answers = ask(self.model, self.panel, self.values, name, target)
-        after = answers.read[name]
-        error, floor = _error(variable, after, target, scale=target), _error(variable, before, was, scale=was)
+    def effect(self, name: str, found: Sequence[Found]) -> Effect:
+        """The effect of setting `name`, over all models."""
+        variable, target = self.graph[name], self.items.targets[name]
+        after = [one["read"][name] for one in found]
+        error = miss(variable, after, [target] * len(found), target, self.items.weights)
+        drifts = {other: self._drift(other, found) for other in self.before if other != name}
         numbers = {}
-        if isinstance(variable, Continuous):
-            numbers["median_error"] = estimate(median(error), self.weights)
-            numbers["mae"] = estimate(mean((after - target).abs()), self.weights)
-            numbers["slope"] = estimate(slope(target, after), self.weights)
-            numbers["floor_mae"] = estimate(mean((before - was).abs()), self.weights)
+        if not variable.discrete:
+            numbers["median_error"] = self._pool(lambda read: median(relative(variable, read, target, target)), after)
+            numbers["slope"] = self._pool(lambda read: slope(target, read), after)
         return Effect(
             name=name,
-            unit=variable.unit if isinstance(variable, Continuous) else "",
+            unit=unit_of(self.graph, name),
             target=target,
-            measured=after,
-            error=estimate(mean(error), self.weights),
-            floor=estimate(mean(floor), self.weights),
-            drift={other: self._drift(other, answers) for other in self.read if other != name},
-            outside=estimate(ratio(answers.outside, answers.change), self.weights),
-            change=estimate(mean(answers.change), self.weights),
+            measured=torch.stack(after),
+            error=error.percent,
+            mae=error.mae,
+            floor=self.floors[name].percent,
+            floor_mae=self.floors[name].mae,
+            drift={other: drift.percent for other, drift in drifts.items()},
+            drift_mae={other: drift.mae for other, drift in drifts.items() if not drift.mae.missing},
+            change=self._pool(mean, [one["change"]["change"] for one in found]),
+            outside=pool(
+                [ratio(one["change"]["outside"], one["change"]["change"]) for one in found], self.items.weights
+            ),
             **numbers,
         )
 
-    def _drift(self, name: str, answers: Answers) -> Estimate:
+    def _pool(self, statistic: Callable[[Tensor], Statistic], numbers: Sequence[Tensor]) -> Estimate:
+        return pool([statistic(one) for one in numbers], self.items.weights)
+
+    def _drift(self, name: str, found: Sequence[Found]) -> Miss:
         """How far the reading of `name` moved beyond what its value did."""
-        variable, was, became = self.model.graph[name], self.values[name], answers.became[name]
-        moved = became if variable.discrete else self.read[name] + (became - was)
-        expected = torch.where(became == was, self.read[name], moved)
-        return estimate(mean(_error(variable, answers.read[name], expected, scale=was)), self.weights)
+        after = [one["read"][name] for one in found]
+        expected = [self._expected(name, one["became"][name]) for one in found]
+        return miss(self.graph[name], after, expected, self.items.values[name], self.items.weights)
 
-
-def _error(variable: Variable, read: Tensor, wanted: Tensor, scale: Tensor) -> Tensor:
-    """How far `read` is from `wanted`, in % of `scale` (NaN where that is 0); of levels, 0 or 100. Shape (n,)."""
-    if variable.discrete:
-        return 100.0 * (read != wanted)
-    return 100 * (read - wanted).abs() / scale.abs().where(scale != 0, torch.nan)
+    def _expected(self, name: str, became: Tensor) -> Tensor:
+        """The reading of `name`, had it moved as its value did; exactly the factual one where that did not move."""
+        was, before = self.items.values[name], self.before[name]
+        moved = became if self.graph[name].discrete else before + (became - was)
+        return torch.where(became == was, before, moved)

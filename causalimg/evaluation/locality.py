@@ -1,15 +1,34 @@
-"""Where an image changed: near the structures that should, or elsewhere."""
+"""How much an image changed, and where: near the structures that should, or elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from causalimg.graph import Image
+from causalimg.evaluation.asking import Asked, Measure
+from causalimg.evaluation.reading import outlines
+from causalimg.graph import Graph, Image
+from causalimg.readers.panel import Panel
 
 REACH = 4 / 64
 """How far from a structure a change still belongs to it, as a share of the image's shorter side."""
+
+
+def changes(panel: Panel, units: Mapping[str, float]) -> Measure:
+    """Measures ``change``, in grey levels, mean over the pixels, and ``outside``, the part of it that lies away from the
+    structures of the variable that was set (NaN where the judges don't outline them). `units`: see `grey_units`."""
+
+    def measure(asked: Asked) -> dict[str, Tensor]:
+        before, after = (world[asked.image].cpu() for world in (asked.before, asked.after))
+        quantity = panel.graph.measured.get(asked.name)
+        near = neighbourhood(quantity.structures, outlines(panel, before), outlines(panel, after)) if quantity else None
+        change = units[asked.image] * (after - before).abs().mean(1)
+        outside = torch.full_like(change, torch.nan) if near is None else change * ~near
+        return {"change": change.mean((1, 2)), "outside": outside.mean((1, 2))}
+
+    return measure
 
 
 def dilate(mask: Tensor) -> Tensor:
@@ -24,13 +43,27 @@ def neighbourhood(
     """Where `structures` are `before` or `after`, and near it: bool (batch, height, width). None if one is not outlined."""
     if not structures or not set(structures) <= before.keys() & after.keys():
         return None
-    masks = [outlines[name] for outlines in (before, after) for name in structures]
+    masks = [found[name] for found in (before, after) for name in structures]
     return dilate(torch.stack(masks).any(0))
+
+
+def distance(one: Tensor, other: Tensor, unit: float) -> Tensor:
+    """Mean absolute difference of images (batch, channels, height, width), in grey levels: shape (batch,)."""
+    return unit * (one - other).abs().flatten(1).mean(1)
+
+
+def grey_units(graph: Graph, values: Mapping[str, Tensor]) -> dict[str, float]:
+    """`grey_levels` of every image."""
+    return {name: grey_levels(cast(Image, graph[name]), values[name]) for name in graph.images}
 
 
 def grey_levels(variable: Image, images: Tensor) -> float:
     """How many grey levels of 255 a change by 1 is: from the variable's bounds or, where it has none, from `images`."""
+    low, high = limits(variable, images)
+    return 255 / (high - low)
+
+
+def limits(variable: Image, images: Tensor) -> tuple[float, float]:
+    """Black and white: the variable's bounds or, where it has none, those of `images`."""
     low, high = variable.bounds
-    black = images.min().item() if low is None else low
-    white = images.max().item() if high is None else high
-    return 255 / (white - black)
+    return (images.min().item() if low is None else low, images.max().item() if high is None else high)

@@ -3,5 +3,6 @@
 from causalimg.viz.counterfactual import Pictures as Pictures
 from causalimg.viz.counterfactual import draw_counterfactuals as draw_counterfactuals
 from causalimg.viz.counterfactual import draw_grid as draw_grid
+from causalimg.viz.curves import Curve as Curve
 from causalimg.viz.curves import draw_dose_response as draw_dose_response
 from causalimg.viz.curves import draw_history as draw_history

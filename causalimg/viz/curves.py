@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,20 +36,41 @@ def draw_history(rows: Sequence[Mapping[str, float]], *, title: str = "", path: 
     return figure
 
 
+class Curve(NamedTuple):
+    """A line with a band about it: at every `target` the `middle`, and from `low` to `high`, each of shape (points,)."""
+
+    target: Tensor
+    middle: Tensor
+    low: Tensor
+    high: Tensor
+
+
 def draw_dose_response(
-    target: Tensor, measured: Mapping[str, Tensor], *, label: str, path: str | Path | None = None
+    target: Tensor,
+    measured: Mapping[str, Tensor],
+    curves: Mapping[str, Curve] | None = None,
+    *,
+    label: str,
+    path: str | Path | None = None,
 ) -> Any:
     """What was measured on the counterfactuals against the `target` (n,) asked for; the grey line is where both agree.
 
-    `measured` holds readings (n,) by what they are of, such as "before" and "after" fine-tuning. `label` is the variable
-    with its unit. Returns the matplotlib figure, and writes it to `path` if given.
+    `measured` holds readings (n,) by what they are of, such as "before" and "after" fine-tuning; `curves`, lines with bands.
+    `label` is the variable with its unit. Returns the matplotlib figure, and writes it to `path` if given.
     """
     figure, (axes,) = _panels(1, 1, size=(3.2, 3.2))
-    every = torch.cat([values.cpu() for values in (target, *measured.values())])
+    curves = curves or {}
+    colors = dict(zip([*measured, *curves], cycle(COLORS), strict=False))
+    lines = [line for curve in curves.values() for line in curve]
+    every = torch.cat([values.cpu() for values in (target, *measured.values(), *lines)])
     ends = (every.min().item(), every.max().item())
     axes.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
-    for (name, readings), color in zip(measured.items(), cycle(COLORS), strict=False):
-        axes.scatter(target.cpu(), readings.cpu(), s=9, color=color, alpha=0.7, linewidths=0, label=name)
+    for name, readings in measured.items():
+        axes.scatter(target.cpu(), readings.cpu(), s=9, color=colors[name], alpha=0.7, linewidths=0, label=name)
+    for name, curve in curves.items():
+        at, middle, low, high = (line.cpu() for line in curve)
+        axes.fill_between(at, low, high, color=colors[name], alpha=0.18, linewidth=0)
+        axes.plot(at, middle, color=colors[name], linewidth=1.4, marker="o", markersize=2.5, label=name)
     axes.set_aspect("equal")
     axes.set_xlabel(f"target: {label}", fontsize=SMALL + 1)
     axes.set_ylabel("measured on the counterfactual", fontsize=SMALL + 1)

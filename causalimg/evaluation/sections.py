@@ -1,0 +1,181 @@
+"""A report as sections: a heading, what to know, tables, and the names of figures; Markdown and HTML say the same."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from causalimg.evaluation.bootstrap import Estimate, brief
+from causalimg.evaluation.composition import Composition
+from causalimg.evaluation.dose import Dose
+from causalimg.evaluation.effect import GUIDED, Effectiveness
+from causalimg.evaluation.miss import Miss
+from causalimg.evaluation.tables import Cell, Table, labelled, number, numbers, ratio, shaded, unit_of
+from causalimg.evaluation.truth import CHANGED, Truth
+from causalimg.graph import Graph
+
+FEW = 10
+"""Fewer groups than this make percentile intervals too narrow."""
+
+
+class Section(NamedTuple):
+    """A part of a page. `warning` is printed in bold; `figures` are file names."""
+
+    title: str
+    text: str = ""
+    tables: Sequence[Table] = ()
+    figures: Sequence[str] = ()
+    warning: str = ""
+
+
+def markdown(title: str, sections: Sequence[Section], *, pictures: bool = False) -> str:
+    """The page in Markdown, with links to the figures if they lie beside it (`pictures`)."""
+    blocks = [f"# {title}"]
+    for section in sections:
+        blocks += [f"## {section.title}", section.text, section.warning and f"**{section.warning}**"]
+        blocks += [str(table) for table in section.tables]
+        blocks += [f"![{name}]({name})" for name in section.figures if pictures]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def method(judged: Effectiveness) -> Section:
+    """How this was judged."""
+    who = "One trained model was" if judged.models == 1 else f"{judged.models} trainings of the model were each"
+    text = (
+        f"{who} asked about {judged.n} held-out items in {judged.groups} groups (patients). One variable at a time was set, "
+        "in each item to the value that another item was observed to have. "
+        f"The judge, {judged.judge}, {'read' if judged.guided else 'which guided no model here, read'} the answers. "
+        "In brackets: 95 % bootstrap intervals over groups."
+    )
+    if judged.models > 1:
+        text += " Numbers are means over the trainings, ± the standard deviation between them (lowest to highest)."
+    return Section("How this was judged", text, warning=GUIDED if judged.guided else "")
+
+
+def effects(judged: Effectiveness) -> Section:
+    """Whether what was asked for can be read off the image."""
+    heads = ["do", "error %", "judge's own %", "error / own", "median error %", "MAE", "judge's own MAE"]
+    heads += ["slope", "change, grey levels", "share outside"]
+    rows = []
+    for effect in judged.effects.values():
+        row = [Cell(effect.label, strong=True), *numbers(effect.error, effect.floor), ratio(effect.error, effect.floor)]
+        row += numbers(effect.median_error, effect.mae, effect.floor_mae, effect.slope, effect.change, effect.outside)
+        rows.append(row)
+    text = (
+        "The error of the reading to the target, beside the judge's own error on factual images: less can't be told apart. "
+        "The slope of reading on target is 1 where the image does as asked, 0 where it ignores its cause. Of the change, the "
+        "share outside lies away from the structures as they were and as they became."
+    )
+    return Section("Effectiveness and locality", text, [Table(heads, rows)])
+
+
+def matrix(graph: Graph, judged: Effectiveness, null: Mapping[str, Miss]) -> Section:
+    """What was set against what was read, with the floors below."""
+    read = list(judged.floors)
+    rows = [
+        [Cell(f"do({name})", strong=True), *(shaded(row[j], unit_of(graph, j), strong=j == name) for j in read)]
+        for name, row in judged.matrix.items()
+    ]
+    for label, floors in (("judge's own error", judged.floors), ("null intervention", null)):
+        if floors:
+            known = [shaded(floors[j], unit_of(graph, j)) if j in floors else Cell("–") for j in read]
+            rows.append([Cell(label), *known])
+    text = (
+        "A row for each variable that was set, a column for each that was read. In bold, the error of what was set; elsewhere "
+        "the drift of what should not have moved, beyond what its own value did. Darker is worse."
+    )
+    if null:
+        text += (
+            " The null intervention changes nothing and draws the pixels' noise afresh: a drift below it can't be told from "
+            "grain. (With the pixels' noise kept it is the identity, and its floor is exactly 0.)"
+        )
+    return Section("What moved", text, [Table(["", *(labelled(j, unit_of(graph, j)) for j in read)], rows)])
+
+
+def dose(doses: Mapping[str, Dose], figures: Sequence[str]) -> Section:
+    """Readings over targets, the same items at each."""
+    heads = ["do", "from", "to", "calibration slope", "items"]
+    rows = [
+        [
+            Cell(labelled(name, one.unit), strong=True),
+            Cell(brief(one.target[0].item())),
+            Cell(brief(one.target[-1].item())),
+            number(one.slope),
+            Cell(str(one.readings.shape[1])),
+        ]
+        for name, one in doses.items()
+    ]
+    text = (
+        "The same items are asked for targets from the 5th to the 95th percentile of the observed values. The calibration "
+        "slope is taken within each item and averaged. Line and band: mean, and 10th to 90th percentile; grey: agreement."
+    )
+    return Section("Dose and response", text, [Table(heads, rows)], figures)
+
+
+def laws(judged: Effectiveness, composition: Mapping[str, Composition], reversal: Mapping[str, Estimate]) -> Section:
+    """Composition and reversibility."""
+    heads = ["image", "cycles", "with the pixels' noise", "without it"]
+    rows = [
+        [
+            Cell(image, strong=True),
+            Cell(str(t)),
+            number(value),
+            number(one.noiseless[t]) if one.noiseless else Cell("–"),
+        ]
+        for image, one in composition.items()
+        for t, value in one.noisy.items()
+    ]
+    back = [
+        [Cell(f"do({name}), and back", strong=True), *numbers(judged[name].change, value)]
+        for name, value in reversal.items()
+    ]
+    tables = [Table(heads, rows)] if rows else []
+    text = (
+        "Distances to the factual image in grey levels of 255, no judge needed. Composition: nothing is asked, and the image is "
+        "encoded and decoded again and again. With the pixels' noise this is the identity by construction; without it, it says "
+        "what the latents hold. Reversibility: the variable is set, and set back on the new image."
+    )
+    reversed_ = Table(["", "there", "and back"], back)
+    return Section("Composition and reversibility", text, [*tables, reversed_])
+
+
+def truth(graph: Graph, truths: Mapping[str, Truth]) -> Section:
+    """Distances to the image that would really have been."""
+    heads = ["do", "image", "doing nothing", "changed region", "doing nothing", "SSIM", "doing nothing"]
+    rows = [
+        [
+            Cell(name, strong=True),
+            *numbers(one.image, one.idle_image, one.region, one.idle_region, one.ssim, one.idle_ssim),
+        ]
+        for name, one in truths.items()
+    ]
+    known = list(next(iter(truths.values())).values)
+    values = [
+        [Cell(f"do({name})", strong=True), *(shaded(one.values[j], unit_of(graph, j), strong=j == name) for j in known)]
+        for name, one in truths.items()
+    ]
+    text = (
+        "The phantom renders the image that would really have been. Mean absolute distance to it in grey levels, over the whole "
+        f"image and over the pixels that truly change by more than {CHANGED:g}; and structural similarity, 1 for the same "
+        "image. Doing nothing is the factual image, laid beside the truth. Below, the error of each reading to its true value."
+    )
+    tables = [Table(heads, rows), Table(["", *(labelled(j, unit_of(graph, j)) for j in known)], values)]
+    return Section("Against the true counterfactual", text, tables)
+
+
+def likelihood(nll: Mapping[str, Estimate]) -> Section:
+    """The negative ELBO on held-out items."""
+    rows = [[Cell(image, strong=True), number(value)] for image, value in nll.items()]
+    text = "Mean negative evidence lower bound (ELBO) of the held-out images, in nats per dimension; less is better."
+    return Section("Likelihood", text, [Table(["image", "−ELBO"], rows)])
+
+
+def caveats(judged: Effectiveness) -> Section:
+    """What these numbers don't say."""
+    said = ["An error near the judge's own means: as good as this judge can tell, not perfect."]
+    if judged.groups < FEW:
+        said.append(f"With {judged.groups} groups the intervals are too narrow.")
+    if judged.groups == judged.n:
+        said.append("Every item counts as a group of its own: where patients repeat, the intervals are too narrow.")
+    if judged.models == 1:
+        said.append("One training: how much another seed would change is not in these numbers.")
+    said.append("The pictures are the first items as they were drawn, not the best.")
+    return Section("Caveats", " ".join(said), warning=GUIDED if judged.guided else "")

@@ -1,0 +1,61 @@
+"""Who should guide? None, a regressor, a segmentor: the same models, budget and seeds, and a judge who was not a guide.
+
+    python examples/compare_guidance.py chest ../shared/data/cxr_pediatric --seeds 0 1 --out out/compare_chest
+    python examples/compare_guidance.py heart ../shared/data/sunnybrook_lv --seeds 0 1 --out out/compare_heart
+    python examples/compare_guidance.py thirds ../shared/data/cxr_pediatric --methods none segmentor --out out/compare_thirds
+
+A table, pictures and a page go into the folder. What it holds already is not trained again: seeds can be trained side by side,
+each by a process of its own, once the first has trained the readers.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import cardiac_mri
+import chest_xray
+from cardiac_mri import ROTATED
+
+import causalimg as ci
+from causalimg.study import Plan, Study, compare_guidance
+
+
+def third(number: int) -> ci.Quantity:
+    """The area of one third of the left lung, from top (0) to bottom (2), of its own height."""
+    return ci.Within(ci.Area("left_lung"), of="left_lung", along="height", start=number / 3, stop=(number + 1) / 3)
+
+
+class Thirds(ci.Graph):
+    """The left lung in thirds from top to bottom, each with an area of its own; the right lung as it is."""
+
+    finding = ci.Categorical(levels=("normal", "bacteria", "virus"))
+    right_lung = ci.Continuous(parents=[finding], unit="fraction", bounds=(0, 0.5), measured=ci.Area("right_lung"))
+    upper = ci.Continuous(parents=[finding], unit="fraction", bounds=(0, 0.2), measured=third(0))
+    middle = ci.Continuous(parents=[finding], unit="fraction", bounds=(0, 0.2), measured=third(1))
+    lower = ci.Continuous(parents=[finding], unit="fraction", bounds=(0, 0.2), measured=third(2))
+    x = ci.Image(parents=[finding, right_lung, upper, middle, lower], shape=(1, 64, 64))
+
+
+STUDIES = {
+    "chest": (lambda data: chest_xray.read(data), None),
+    "heart": (lambda data: cardiac_mri.read(data), ROTATED),
+    "thirds": (lambda data: chest_xray.read(data, Thirds), None),
+}
+
+
+def main(study: str, data: Path, out: Path, methods: Sequence[str], seeds: Sequence[int], steps: int) -> None:
+    """Train, judge, and write."""
+    read, augment = STUDIES[study]
+    plan = Plan.of_length(steps, augment=augment)
+    print(compare_guidance(Study.of_table(read(data)), out, methods=methods, seeds=seeds, plan=plan).table())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("data", type=Path, help="folder with the NPZ file and metadata.csv")
+    parser.add_argument("--out", type=Path, default=Path("out/compare"))
+    parser.add_argument("--methods", nargs="+", default=["none", "regressor", "segmentor"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=1000, help="of the image's fit; the rest follows it")
+    main(**vars(parser.parse_args()))
