@@ -11,7 +11,7 @@ from causalimg.demo import demo
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.model import CausalModel
-from causalimg.study import METHODS, WITH_CLASSIFIER, Plan, Study, compare_guidance
+from causalimg.study import METHODS, SMALL, WITH_CLASSIFIER, Plan, Study, compare_guidance
 
 PHANTOMS: dict[str, type[phantoms.Phantom]] = {
     kind.__name__.lower(): kind for kind in (phantoms.Heart, phantoms.Chest, phantoms.Vessel)
@@ -57,16 +57,18 @@ def main() -> None:
         masks: Annotated[Path | None, typer.Option(help="Folder, or NPZ with 'labels'.")] = None,
         structures: Annotated[str, typer.Option(help="Names of the labels 1, 2, ..., with commas.")] = "",
         methods: Annotated[str, typer.Option(help=f"Of {', '.join(WITH_CLASSIFIER)}.")] = ",".join(METHODS),
-        seeds: int = 1,
-        steps: Annotated[int, typer.Option(help="Of the image's fit; the rest follows it.")] = 1000,
+        seeds: Annotated[str, typer.Option(help="With commas.")] = "0",
+        steps: Annotated[int, typer.Option(help="Of the image's fit; the rest follows it.")] = 500,
         size: Annotated[int, typer.Option(help="Of a phantom's image, in pixels.")] = 64,
         out: Path = Path("out/compare"),
     ) -> None:
         """Compare kinds of guidance on the same models with the same judge: a table, pictures and a page in the folder OUT."""
         try:
             study = phantom_study(source, size) if csv is None else table_study(source, csv, images, masks, structures)
-            plan = Plan.of_length(steps)
-            found = compare_guidance(study, out, methods=methods.split(","), seeds=range(seeds), plan=plan)
+            plan = Plan.of_length(steps, image=SMALL if csv is None else {})
+            found = compare_guidance(
+                study, out, methods=methods.split(","), seeds=[int(seed) for seed in seeds.split(",")], plan=plan
+            )
             typer.echo(found.table())
             typer.echo(f"Pictures and the page are in {out}; open {out / 'comparison.html'}.")
         except (ValueError, OSError) as error:

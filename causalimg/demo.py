@@ -16,6 +16,7 @@ from causalimg.graph import scale
 from causalimg.mechanisms import HVAE
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Segmentor
+from causalimg.study import SMALL
 from causalimg.training.recipe import Recipe
 from causalimg.viz.counterfactual import Pictures, draw_grid
 from causalimg.viz.curves import draw_history
@@ -45,7 +46,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
         )
         for i, encoder in enumerate(ENCODERS)
     )
-    model = compile(heart.graph, guide, x=HVAE(widths=(16, 32, 48, 64), embedding=32))
+    model = compile(heart.graph, guide, x=HVAE(**SMALL))
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=2e-3))
     before, first = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 

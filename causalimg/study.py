@@ -31,6 +31,9 @@ from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
 from causalimg.training.recipe import Recipe
 
+SMALL = {"widths": (16, 32, 48, 64), "embedding": 32}
+"""Settings of an image mechanism that is large enough for a phantom."""
+
 METHODS = ("none", "regressor", "segmentor")
 WITH_CLASSIFIER = (*METHODS, "classifier")
 KEPT = "plan.json"
@@ -100,12 +103,12 @@ class Plan(Spec):
 
     @classmethod
     def of_length(cls, steps: int, **others: Any) -> "Plan":
-        """A plan that fits the image for so many `steps`, and takes three fifths of them for readers and for fine-tuning."""
+        """A plan that fits the image for so many `steps`, fine-tunes for three fifths of them, and trains readers for six."""
         part = max(1, 3 * steps // 5)
         return cls(
             fit=Recipe(steps=steps, lr=2e-3, warmup=steps // 10),
             finetuning=Finetuning(recipe=Recipe(steps=part, batch=24, lr=2e-3, warmup=part // 20)),
-            readers=Recipe(steps=part, lr=4e-3),
+            readers=Recipe(steps=2 * part, lr=4e-3),
             **others,
         )
 

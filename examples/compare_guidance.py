@@ -57,5 +57,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("out/compare"))
     parser.add_argument("--methods", nargs="+", default=["none", "regressor", "segmentor"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, default=1000, help="of the image's fit; the rest follows it")
+    parser.add_argument("--steps", type=int, default=500, help="of the image's fit; the rest follows it")
     main(**vars(parser.parse_args()))

@@ -12,7 +12,7 @@ import causalimg.evaluation.bootstrap as boot
 from causalimg.configured import Configured
 from causalimg.evaluation import effectiveness
 from causalimg.evaluation.locality import dilate, grey_levels, neighbourhood
-from causalimg.graph import Area, Categorical, Continuous, Graph, Image
+from causalimg.graph import Area, Categorical, Continuous, Graph, Image, Outlined, Within
 from causalimg.readers.fingerprint import fingerprint
 from causalimg.readers.reader import Reader
 
@@ -326,13 +326,18 @@ def test_the_neighbourhood_reaches_four_pixels_of_sixty_four():
 def test_the_neighbourhood_holds_before_and_after_and_needs_every_structure():
     before, after = torch.zeros(2, 1, 64, 64)
     before[0, 10, 10] = after[0, 50, 50] = 1.0
-    near = neighbourhood(("lv",), {"lv": before}, {"lv": after})
+    image = torch.zeros(1, 1, 64, 64)
+    seen = [Outlined({"lv": mask}, image) for mask in (before, after)]
+    near = neighbourhood(Area("lv"), *seen)
     assert near is not None
     assert near[0, 12, 12]
     assert near[0, 48, 48]
     assert not near[0, 30, 30]
-    assert neighbourhood(("lv", "rv"), {"lv": before}, {"lv": after}) is None
-    assert neighbourhood((), {"lv": before}, {"lv": after}) is None
+    assert neighbourhood(Area("rv"), *seen) is None
+    upper = neighbourhood(Within(Area("lv"), stop=0.5), *seen)
+    assert upper is not None
+    assert upper[0, 12, 12]
+    assert not upper[0, 48, 48]
 
 
 def test_grey_levels_come_from_the_bounds_or_from_the_images():

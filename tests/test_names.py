@@ -102,6 +102,7 @@ MISTAKES = {
     "Guidance": lambda _: ci.Guidance(SEGMENTOR, targets="sotf"),
     "Permuted": lambda _: ci.Permuted(at_onec=2),
     "Uniform": lambda _: ci.Uniform(ranges={"left_lng": (1.0, 2.0)})(WORLD, ["left_lung"]),
+    "Plan": lambda _: ci.Plan(readrs=ci.Recipe()),
     "compare_guidance": lambda folder: ci.compare_guidance(None, folder, methods=["segmntor"]),
     "Percentile": lambda _: ci.Percentile(hihg=99),
     "Augment": lambda _: ci.Augment(rotat=30),
@@ -131,6 +132,7 @@ MISTAKES = {
 
 NAMELESS = {
     "History": "made by training",
+    "Study": "takes rows and groups",
     "Drawn": "a value that samplers return",
     "Imagined": "a value that fine-tuning makes",
     "Abduction": "a value that mechanisms return",

@@ -1,6 +1,6 @@
 """How much an image changed, and where: near the structures that should, or elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -9,7 +9,7 @@ from torch.nn.functional import max_pool2d
 
 from causalimg.evaluation.asking import Asked, Measure
 from causalimg.evaluation.reading import outlines
-from causalimg.graph import Graph, Image
+from causalimg.graph import Graph, Image, Outlined, Quantity
 from causalimg.readers.panel import Panel
 
 REACH = 4 / 64
@@ -23,7 +23,8 @@ def changes(panel: Panel, units: Mapping[str, float]) -> Measure:
     def measure(asked: Asked) -> dict[str, Tensor]:
         before, after = (world[asked.image].cpu() for world in (asked.before, asked.after))
         quantity = panel.graph.measured.get(asked.name)
-        near = neighbourhood(quantity.structures, outlines(panel, before), outlines(panel, after)) if quantity else None
+        seen = [Outlined(outlines(panel, image), image) for image in (before, after)]
+        near = neighbourhood(quantity, *seen) if quantity else None
         change = units[asked.image] * (after - before).abs().mean(1)
         outside = torch.full_like(change, torch.nan) if near is None else change * ~near
         return {"change": change.mean((1, 2)), "outside": outside.mean((1, 2))}
@@ -37,14 +38,12 @@ def dilate(mask: Tensor) -> Tensor:
     return max_pool2d(mask.float()[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0] > 0
 
 
-def neighbourhood(
-    structures: Sequence[str], before: Mapping[str, Tensor], after: Mapping[str, Tensor]
-) -> Tensor | None:
-    """Where `structures` are `before` or `after`, and near it: bool (batch, height, width). None if one is not outlined."""
-    if not structures or not set(structures) <= before.keys() & after.keys():
+def neighbourhood(quantity: Quantity, before: Outlined, after: Outlined) -> Tensor | None:
+    """Where `quantity` is measured `before` or `after`, and near it: bool (batch, height, width). None where a structure is
+    not outlined."""
+    if not quantity.structures or not set(quantity.structures) <= before.masks.keys() & after.masks.keys():
         return None
-    masks = [found[name] for found in (before, after) for name in structures]
-    return dilate(torch.stack(masks).any(0))
+    return dilate(quantity.region(before) | quantity.region(after))
 
 
 def distance(one: Tensor, other: Tensor, unit: float) -> Tensor:

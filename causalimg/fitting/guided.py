@@ -44,14 +44,14 @@ class Finetuning(Spec):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    recipe: Recipe = Recipe(steps=600, batch=24, lr=2e-3, warmup=20)
+    recipe: Recipe = Recipe(steps=400, batch=24, lr=2e-3, warmup=20)
     interventions: Sampler = Permuted()
     temperature: NonNegativeFloat = 1.0
     tolerance: NonNegativeFloat = 0.01
     rho: PositiveFloat = 5.0
     exposure: NonNegativeFloat = 1.0
     hold: NonNegativeFloat = 1.0
-    locality: NonNegativeFloat = 5.0
+    locality: NonNegativeFloat = 15.0
     margin: NonNegativeFloat = 0.05
     grey: NonNegativeFloat = 0.0
     likely: NonNegativeFloat = 0.0

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from causalimg.graph import Graph
+from causalimg.graph import Graph, Outlined
 from causalimg.values import World
 
 
@@ -40,11 +40,15 @@ class Imagined:
         return self.outline(self.image.detach())
 
     def region(self) -> Tensor:
-        """Where the structures of what moved are, before or after: (n, height, width), bool."""
+        """Where what moved is measured, before or after: (n, height, width), bool."""
         found = torch.zeros_like(self.was[:, 0], dtype=torch.bool)
         for name, quantity in self.graph.measured.items():
-            for structure in quantity.structures:
-                if name in self.moved and structure in self.before:
-                    rows = self.moved[name][:, None, None]
-                    found = found | (rows & (self.before[structure] | self.after[structure]))
+            if name in self.moved and set(quantity.structures) <= self.before.keys():
+                before = quantity.region(Outlined(self._numbers(self.before), self.was))
+                after = quantity.region(Outlined(self._numbers(self.after), self.was))
+                found = found | (self.moved[name][:, None, None] & (before | after))
         return found
+
+    @staticmethod
+    def _numbers(masks: World) -> World:
+        return {name: mask.float() for name, mask in masks.items()}

@@ -10,6 +10,8 @@ https://arxiv.org/abs/2509.24913
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from causalimg.errors import check_known
@@ -55,6 +57,10 @@ class Quantity(Kinded):
     @abstractmethod
     def measure(self, seen: Outlined, unit: str) -> "Tensor":
         """The quantity in `unit`, shape (batch,); differentiable in masks and image."""
+
+    def region(self, seen: Outlined) -> "Tensor":
+        """Where it is measured: all of its structures, (batch, height, width), bool."""
+        return reduce(or_, (seen.masks[name] > 0.5 for name in self.structures))
 
     def check_unit(self, unit: str) -> None:
         """Raise ValueError for a unit that the quantity has not."""

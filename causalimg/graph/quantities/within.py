@@ -70,6 +70,9 @@ class Within(Quantity):
         masks = {name: seen.masks[name] * band for name in self.quantity.structures}
         return self.quantity.measure(seen._replace(masks=masks), unit)
 
+    def region(self, seen: Outlined) -> "Tensor":
+        return self.quantity.region(seen) & self._band(seen)
+
     def _band(self, seen: Outlined) -> "Tensor":
         """Which rows, (batch, height, 1), or columns, (batch, 1, width), belong to the part; for the image batch is 1."""
         outline = seen.image[:1, 0] > inf if self.of is None else seen.masks[self.of].detach() > 0.5

@@ -1,0 +1,98 @@
+"""A study in small: the same models, readers trained once, and what a folder holds is not trained again."""
+
+import pytest
+import torch
+
+import causalimg as ci
+from causalimg import cli
+from causalimg.study import WITH_CLASSIFIER
+
+PLAN = ci.Plan(
+    fit=ci.Recipe(steps=2, batch=8),
+    finetuning=ci.Finetuning(recipe=ci.Recipe(steps=2, batch=8)),
+    readers=ci.Recipe(steps=2, batch=8),
+    image={"widths": (4, 4, 4, 4), "embedding": 4},
+)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return ci.Study.of_phantom(ci.phantoms.Heart(size=32), patients=24, held_out=10)
+
+
+@pytest.fixture(scope="module")
+def compared(study, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study")
+    return ci.compare_guidance(study, out, methods=WITH_CLASSIFIER, seeds=[0, 1], plan=PLAN), out
+
+
+def test_every_method_is_judged_on_as_many_trainings_by_judges_that_did_not_guide(compared):
+    comparison, out = compared
+    assert set(comparison.reports) == set(WITH_CLASSIFIER)
+    for method, report in comparison.reports.items():
+        assert report.effectiveness.models == 2
+        assert not report.effectiveness.guided, method
+    assert {"sex", "lv_area", "wall_area"} == set(comparison["none"].effectiveness.effects)
+    assert (out / "comparison.html").exists()
+
+
+def test_all_methods_start_from_the_same_fitted_model_and_the_guide_of_each_is_another(compared):
+    _, out = compared
+    models = {method: ci.CausalModel.load(out / f"{method}_0") for method in WITH_CLASSIFIER}
+    encoders = [model.mechanisms["x"].encoder.state_dict() for model in models.values()]
+    assert all(torch.equal(each[key], value) for each in encoders for key, value in encoders[0].items())
+    assert [len(model.guided_by) for model in models.values()] == [0, 1, 1, 1]
+    assert len({tuple(model.guided_by) for model in models.values()}) == 4
+
+
+def test_what_a_folder_holds_is_not_trained_again_and_another_plan_is_refused(study, compared):
+    _, out = compared
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    ci.compare_guidance(study, out, methods=["none", "segmentor"], seeds=[1], plan=PLAN)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == times
+    with pytest.raises(ValueError, match="holds a study with another plan"):
+        ci.compare_guidance(study, out, plan=ci.Plan.of_length(3))
+
+
+def test_a_table_needs_outlines_and_is_split_by_patient_where_it_has_no_split(study):
+    values, masks = study.train.values, study.train.masks
+    patients = [f"p{i // 3}" for i in range(24)]
+    with pytest.raises(ValueError, match="masks=.* and structures="):
+        ci.Study.of_table(ci.Table(study.graph, values))
+    parts = ci.Study.of_table(ci.Table(study.graph, values, masks, {"patient": patients}))
+    assert len(parts.train.values["x"]) > len(parts.val.values["x"]) > 0
+    assert set(parts.groups).isdisjoint(parts.train.extra["patient"])
+    assert (
+        ci.Study.of_table(
+            ci.Table(study.graph, values, masks, {"split": ["train", "val", "test"] * 8, "patient": patients})
+        ).groups
+        == patients[2::3]
+    )
+
+
+def test_classifier_guidance_needs_a_level_to_read(tmp_path):
+    study = ci.Study.of_phantom(ci.phantoms.Vessel(size=32), patients=12, held_out=4)
+    with pytest.raises(ValueError, match="x has no categorical cause"):
+        ci.compare_guidance(study, tmp_path, methods=["classifier"], plan=PLAN)
+
+
+def test_the_command_line_compares_and_answers_mistakes_with_the_right_name(tmp_path, monkeypatch, capsys):
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["causalimg", "compare", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, capsys.readouterr()
+
+    code, said = run("hart")
+    assert code == 1
+    assert "Did you mean 'heart'" in said.err
+    monkeypatch.setattr(cli.Study, "of_phantom", lambda phantom: STUDY(phantom, patients=12, held_out=6))
+    code, said = run("heart", "--size", 32, "--steps", 2, "--methods", "none,segmentor", "--out", tmp_path / "out")
+    assert code == 0
+    assert "| do | method |" in said.out
+    assert (tmp_path / "out" / "comparison.html").exists()
+    code, said = run("heart", "--methods", "segmntor", "--out", tmp_path / "other")
+    assert "Did you mean 'segmentor'" in said.err
+
+
+STUDY = cli.Study.of_phantom
