@@ -32,7 +32,7 @@ QUESTIONS = {
 def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> CausalModel:
     """Run it, and write figures, tables and the model into the folder `out`. Returns the model.
 
-    `steps` are those of the image's fit and of its fine-tuning; a segmentor takes a third of them.
+    `steps` are those of the image's fit; its fine-tuning takes half of them, a segmentor a third.
     """
     out.mkdir(parents=True, exist_ok=True)
     heart = Heart(size=64)
@@ -50,7 +50,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=2e-3))
     before, first = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 
-    settings = Finetuning(recipe=Recipe(steps=steps, batch=24, lr=2e-3, warmup=20))
+    settings = Finetuning(recipe=Recipe(steps=max(1, steps // 2), batch=24, lr=2e-3, warmup=20))
     finetuned = model.finetune(train.values, val.values, guidance=[guide], settings=settings, seed=seed)
     after, second = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 
