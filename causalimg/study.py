@@ -31,7 +31,7 @@ from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
 from causalimg.training.recipe import Recipe
 
-SMALL = {"widths": (16, 32, 48, 64), "embedding": 32}
+SMALL: dict[str, Any] = {"widths": (16, 32, 48, 64), "embedding": 32}
 """Settings of an image mechanism that is large enough for a phantom."""
 
 METHODS = ("none", "regressor", "segmentor")

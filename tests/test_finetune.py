@@ -8,7 +8,7 @@ import causalimg as ci
 from causalimg.fitting import stillness
 from causalimg.fitting.constraint import Bound
 from causalimg.fitting.distances import absolute, relative, squared
-from causalimg.fitting.finetune import only_trainable, warn_if_broken
+from causalimg.fitting.finetune import excess_of, only_trainable, warn_if_broken
 from causalimg.fitting.guided import Guided
 from causalimg.fitting.heed import advice
 from causalimg.fitting.imagined import Imagined
@@ -348,13 +348,22 @@ def draw(area):
     return torch.sigmoid(2 * ((area[:, None, None] / torch.pi).sqrt() - (x**2 + y**2).sqrt()))[:, None]
 
 
-def test_a_bound_that_was_not_held_is_said():
-    rows = [{"step": 10 * i, "excess": 0.1 * (i - 5), "violated": float(i > 5)} for i in range(1, 9)]
-    with pytest.warns(
-        UserWarning, match=r"bound on the likelihood was not held: F was 0.25 nats .* in 100% of the steps"
-    ):
-        warn_if_broken("x", ci.History(tuple(rows)), 0.01)
-    warn_if_broken("x", ci.History(tuple(rows[:4])), 0.01)
+def test_a_bound_that_was_not_held_is_said(fitted):
+    history = ci.History(({"step": 50, "violated": 0.75},))
+    with pytest.warns(UserWarning, match=r"was not held: F is 0.25 nats .* violated in 75% of the last steps"):
+        warn_if_broken("x", 0.25, history, 0.01)
+    warn_if_broken("x", -0.001, history, 0.01)
+
+
+def test_the_excess_of_untouched_weights_is_minus_the_tolerance_exactly_and_that_of_spoilt_ones_is_not(
+    fitted, tmp_path
+):
+    model = copy(fitted, tmp_path)
+    step, _ = guided(model)
+    assert excess_of(step) == pytest.approx(-step.slack, abs=1e-6)
+    with torch.no_grad():
+        model.mechanisms["x"].decoder.to_pixels[-1].bias.add_(1.0)
+    assert excess_of(step) > 0.1
 
 
 def test_a_bound_never_pushes_back_a_model_that_is_better():
