@@ -154,7 +154,7 @@ def test_what_no_guidance_spoke_for_is_not_answered_to():
 
 def test_a_response_is_learnt_from_its_first_step():
     hvae, x, parents = bound_hvae()
-    hvae.prepare_finetuning(["a"])
+    hvae.prepare_finetuning(["a"])[0].requires_grad_(True)
     u = {key: part.detach() for key, part in hvae.abduct(x, parents).u.items()}
     (hvae.predict(u, parents | {"a": parents["a"] + 1}) * torch.rand_like(x)).sum().backward()
     assert all(leave.weight.grad.abs().sum() > 0 for leave in hvae.answering.leave)

@@ -67,6 +67,8 @@ class HVAE(Mechanism):
         self.answering = (
             Response(channels, self.widths, self.parents, self.embedding, self.response) if answers else None
         )
+        if self.answering is not None:
+            self.answering.requires_grad_(False)  # the likelihood says nothing about it: fine-tuning trains it
 
     def prepare_finetuning(self, parents: Iterable[str]) -> list[nn.Module]:
         if self.answering is None:

@@ -72,9 +72,9 @@ def answer(image: Tensor, response: Tensor) -> Tensor:
     """`image` (batch, channels, h, w), deformed and repainted by `response` (batch, 2 + channels, h, w); by zeros, as it is."""
     moves, paint = response.float().split([2, image.shape[1]], dim=1)
     offset = FARTHEST * torch.tanh(STRIDE / FARTHEST * moves).movedim(1, -1)
-    identity = torch.eye(2, 3, device=image.device).expand(len(image), 2, 3)
-    grid = F.affine_grid(identity, list(image.shape), align_corners=False)
-    answered: Tensor = F.grid_sample(image, grid + offset, padding_mode="border", align_corners=False) + BRUSH * paint
+    down, right = ((2 * torch.arange(side, device=image.device) + 1) / side - 1 for side in image.shape[-2:])
+    grid = torch.stack(torch.meshgrid(right, down, indexing="xy"), dim=-1) + offset  # the pixels' centres, moved
+    answered: Tensor = F.grid_sample(image, grid, padding_mode="border", align_corners=False) + BRUSH * paint
     return answered
 
 
