@@ -44,11 +44,7 @@ class Imagined:
         found = torch.zeros_like(self.was[:, 0], dtype=torch.bool)
         for name, quantity in self.graph.measured.items():
             if name in self.moved and set(quantity.structures) <= self.before.keys():
-                before = quantity.region(Outlined(self._numbers(self.before), self.was))
-                after = quantity.region(Outlined(self._numbers(self.after), self.was))
+                before = quantity.region(Outlined(self.before, self.was))
+                after = quantity.region(Outlined(self.after, self.was))
                 found = found | (self.moved[name][:, None, None] & (before | after))
         return found
-
-    @staticmethod
-    def _numbers(masks: World) -> World:
-        return {name: mask.float() for name, mask in masks.items()}

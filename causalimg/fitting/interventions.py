@@ -13,7 +13,7 @@ from torch import Tensor
 
 from causalimg.errors import check_known
 from causalimg.graph.spec import Spec
-from causalimg.scm import SCM, Factual
+from causalimg.scm import SCM
 from causalimg.values import World
 
 
@@ -66,7 +66,7 @@ def imagine(scm: SCM, values: Mapping[str, Tensor], drawn: Drawn, names: Sequenc
     """
     check_known("variable to intervene on", drawn.rows, names)
     affected = [name for name in names if name in scm.graph.descendants(*drawn.rows)]
-    factual = Factual(dict(values), scm.explain(dict(values), affected))
+    noise = scm.explain(dict(values), affected)
     world: World = {}
     moved: World = {}
     for name in names:
@@ -74,8 +74,8 @@ def imagine(scm: SCM, values: Mapping[str, Tensor], drawn: Drawn, names: Sequenc
         follows = torch.zeros(len(value), dtype=torch.bool, device=value.device)
         for parent in scm.graph.parents(name):
             follows = follows | moved[parent]
-        if name in factual.noise:
-            predicted = scm.mechanisms[name].predict(factual.noise[name], scm.parents(world, name))
+        if name in noise:
+            predicted = scm.mechanisms[name].predict(noise[name], scm.parents(world, name))
             value = torch.where(follows, predicted, value)
         if name in drawn.rows:
             value = torch.where(drawn.rows[name], drawn.values[name].to(value), value)
