@@ -1,80 +1,106 @@
-"""Images per second of fit, finetune and do, with the default image mechanism, on hearts of 64x64.
+"""How fast, beside the published way, in one run: what holds on any machine is the ratio.
 
-    OMP_NUM_THREADS=2 python benchmarks/speed.py
+    python benchmarks/speed.py --out benchmarks/results/speed.json
 
-Prints the median over repetitions and, in brackets, the slowest and the fastest.
+Every way takes its turn in every round; what is reported is the median over rounds. Peak memory is that of a process of its own
+(Linux). Sizes in pixels at a batch of 8; batches at 32 px. Nothing else should run meanwhile.
 """
 
 import argparse
-import os
+import json
 import statistics
-import time
-from collections.abc import Callable
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import torch
+from cases import TARGETS, WAYS, WORK, Case
+from machine import machine
+from torch.utils.benchmark import Timer
+from torch.utils.flop_counter import FlopCounterMode
 
-import causalimg as ci
-from causalimg.fitting.finetune import only_trainable
-from causalimg.fitting.guided import Guided
-from causalimg.fitting.likelihood import Likelihood
-
-BATCH = 32
-
-
-def rate(images: int, action: Callable[[], object], repeats: int) -> str:
-    """Images per second of `action`, which handles `images` of them."""
-    action()
-    seen = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        action()
-        seen.append(images / (time.perf_counter() - start))
-    return f"{statistics.median(seen):.0f} [{min(seen):.0f}, {max(seen):.0f}]"
+SIZES, BATCHES = (32, 64, 128, 192), (1, 32, 256)
+POINTS = [(size, 8) for size in SIZES] + [(32, batch) for batch in BATCHES] + [(64, 1), (64, 32)]
+LARGE = 8 * 128 * 128
+"""From so many pixels in a batch on there are fewer rounds."""
 
 
-def step(module: torch.nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], None]:
-    """One optimiser step of `module`, as the training loop takes it."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, fused=True, lr=1e-4)
+def times(size: int, batch: int, threads: int, rounds: int, device: str) -> list[dict[str, Any]]:
+    """Seconds of every way and work: one record each."""
+    cases = {way: Case(way, size, batch, device) for way in WAYS}
+    found = []
+    for work in WORK:
+        if work == "sweep" and batch != 1:
+            continue
+        timers = {way: _timer(case.action(work), threads, device) for way, case in cases.items()}
+        for timer in timers.values():
+            timer.timeit(1)  # caches warm up
+        seconds: dict[str, list[float]] = {way: [] for way in timers}
+        for _ in range(rounds):
+            for way, timer in timers.items():
+                seconds[way].append(timer.timeit(1).median)
+        images = TARGETS if work == "sweep" else batch
+        for way, taken in seconds.items():
+            median = statistics.median(taken)
+            found.append(
+                {
+                    **{"way": way, "work": work, "size": size, "batch": batch, "threads": threads, "images": images},
+                    **{"seconds": median, "least": min(taken), "most": max(taken), "images per s": images / median},
+                }
+            )
+            print(f"{size:4d} px, batch {batch:3d}, {threads} threads, {work:8s} {way:22s} {median:.4f} s", flush=True)
+    return found
 
-    def once() -> None:
-        optimizer.zero_grad()
-        module(batch)[0].backward()
-        optimizer.step()
 
-    return once
+def _timer(action: Any, threads: int, device: str) -> Timer:
+    wait = "; torch.cuda.synchronize()" if device == "cuda" else ""
+    return Timer(f"action(){wait}", globals={"action": action, "torch": torch}, num_threads=threads)
 
 
-def main(repeats: int) -> None:
-    """Print a Markdown table."""
-    heart = ci.phantoms.Heart(size=64)
-    sample = heart.sample(BATCH)
-    guide = ci.Segmentor.unet(heart.structures)
-    model = ci.compile(heart.graph, guide)
-    world = sample.values
-    size = sum(p.numel() for p in model.mechanisms["x"].parameters()) / 1e6
-    guided = Guided(model, "x", [guide], world, ci.Finetuning())
-    trained = model.mechanisms["x"].prepare_finetuning(guided.intervened)
-    one = model.abduct(sample[:1].values)
-    sweep = torch.linspace(400, 2000, 16)
-    with only_trainable(trained, within=[guided]):
-        finetune = rate(BATCH, step(guided.train(), guided.columns), repeats)
-    rows = {
-        "fit, a step of 32": rate(BATCH, step(Likelihood(model.mechanisms["x"], "x"), world), repeats),
-        "finetune, a step of 32": finetune,
-        "do, a batch of 32": rate(BATCH, lambda: model.do(world, lv_area=900.0), repeats),
-        "do, one image": rate(1, lambda: model.do(sample[:1].values, lv_area=900.0), repeats),
-        "do, one image already abducted, 16 targets": rate(16, lambda: model.do(one, lv_area=sweep), repeats),
-    }
-    print(
-        f"HVAE of {size:.2f} M parameters, 64x64, {os.environ.get('OMP_NUM_THREADS', '?')} threads, torch {torch.__version__}\n"
-    )
-    print("| what | images/s |\n| --- | --- |")
-    for what, speed in rows.items():
-        print(f"| {what} | {speed} |")
+def work_of_a_fit_step(size: int, batch: int) -> dict[str, dict[str, float]]:
+    """By way: parameters in millions, floating-point operations (10^9), and peak memory over what was there before, in MB."""
+    found = {}
+    for way in WAYS:
+        case = Case(way, size, batch)
+        with FlopCounterMode(display=False) as counter:
+            case.action("fit")()
+        here = Path(__file__)
+        said = subprocess.run(
+            [sys.executable, str(here.with_name("memory.py")), way, str(size), str(batch)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        parameters = sum(p.numel() for p in case.mechanism.parameters())
+        found[way] = {
+            "parameters": parameters / 1e6,
+            "GFLOP": counter.get_total_flops() / 1e9,
+            "peak MB": float(said.stdout),
+        }
+        print(f"{way:22s} {found[way]}", flush=True)
+    return found
+
+
+def main(out: Path, threads: list[int], rounds: int, device: str, small: bool) -> None:
+    """Measure, print, and write JSON."""
+    points = POINTS[:1] if small else POINTS
+    records = []
+    for count in threads:
+        for size, batch in points:
+            few = max(1, rounds // 2) if size * size * batch >= LARGE else rounds
+            records += times(size, batch, count, few, device)
+    costs = {f"{size} px, batch 32": work_of_a_fit_step(size, 32) for size in ((32,) if small else (32, 64))}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"machine": machine(device), "times": records, "fit step": costs}, indent=1) + "\n")
+    print(out)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speed.json"))
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--small", action="store_true", help="32 px, a batch of 8: to see whether it runs")
     main(**vars(parser.parse_args()))

@@ -103,15 +103,14 @@ class Plan(Spec):
 
     @classmethod
     def of_length(cls, steps: int, **others: Any) -> "Plan":
-        """A plan that fits the image for so many `steps`, fine-tunes for three fifths of them, and trains readers for six.
+        """A plan that fits the image for so many `steps`, fine-tunes for as many, and trains readers for a fifth more.
 
         `others` are settings of the plan, as they are said.
         """
-        part = max(1, 3 * steps // 5)
         lengths = {
             "fit": Recipe(steps=steps, lr=2e-3, warmup=steps // 10),
-            "finetuning": Finetuning(recipe=Recipe(steps=part, batch=24, lr=2e-3, warmup=part // 20)),
-            "readers": Recipe(steps=2 * part, lr=4e-3),
+            "finetuning": Finetuning(recipe=Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20)),
+            "readers": Recipe(steps=6 * steps // 5, lr=4e-3),
         }
         return cls(**(lengths | others))
 

@@ -209,7 +209,7 @@ def pair():
 
 def losses_of(pair, guidance, **settings):
     model, values = pair
-    step = Guided(model, "x", [guidance], values, ci.Finetuning(exposure=0, locality=0, **settings)).train()
+    step = Guided(model, "x", [guidance], values, ci.Finetuning(exposure=0, locality=0, minimality=0, **settings)).train()
     return told(step, step.columns), values
 
 
@@ -271,7 +271,7 @@ def test_several_guides_of_one_variable_and_guidance_of_ones_own_add_up(fitted):
     assert 0 < seen["blackness"].item() < 1
     with seeded(0, torch.device("cpu")):
         loss = step(batch)[0].item()
-    expected = sum(seen[name].item() for name in ("area", "area (2)", "blackness", "outside"))
+    expected = sum(seen[name].item() for name in ("area", "area (2)", "blackness", "change", "outside"))
     assert loss == pytest.approx(expected, abs=1e-3)  # F is within its bound: nothing else
 
 
@@ -306,6 +306,11 @@ def test_change_outside_counts_what_lies_beyond_both_outlines_and_their_margin()
     assert stillness.outside(imagined(before, after, was, image), 1 / 16).item() == pytest.approx(0.5 / 256)
     nothing = imagined(before, after, was, image, moved=False)
     assert stillness.outside(nothing, 0.0).item() == pytest.approx((image - was).abs().mean().item())
+
+
+def test_change_counts_every_pixel():
+    before = square(6, 10)
+    assert stillness.change(imagined(before, before, torch.zeros(16, 16), before.float())).item() == 16 / 256
 
 
 def test_grey_lets_an_outline_move_but_not_its_exposure():

@@ -220,7 +220,16 @@ def test_bands_partition_the_whole(mask, parts, of, along):
         Within(Area("lv"), of=of, along=along, start=i / parts, stop=(i + 1) / parts).measure(soft, "px")
         for i in range(parts)
     ]
-    assert sum(bands).item() == Area("lv").measure(soft, "px").item()
+    assert sum(bands).item() == pytest.approx(Area("lv").measure(soft, "px").item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("rows", [4, 5, 6])
+def test_a_row_on_a_border_is_shared_by_both_bands(rows):
+    mask = torch.zeros(8, 8)
+    mask[1 : 1 + rows, 2:5] = 1
+    thirds = [Within(Area("lv"), of="lv", start=i / 3, stop=(i + 1) / 3) for i in range(3)]
+    areas = [third.measure(outlined(mask), "px").item() for third in thirds]
+    assert areas == pytest.approx([rows] * 3)
 
 
 def test_a_part_is_cut_by_the_hard_outline_of_the_structure():

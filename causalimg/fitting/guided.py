@@ -37,8 +37,8 @@ class Finetuning(Spec):
 
     `interventions` draws what is set in each row (`Permuted`, `Uniform`, or a function of yours). `temperature` scales the
     pixels' noise in what the guide sees. `exposure` is the strength of the random changes under which it sees it (see `jitter`).
-    What should stay: `hold` weighs the readings of what doesn't move; `locality` the mean change outside the outlines of what
-    does, before and after, widened by `margin` (a share of the image's height); `grey` the change of the mean grey
+    What should stay: `hold` weighs the readings of what doesn't move; `minimality` the mean change anywhere; `locality` that
+    outside the outlines of what does move, before and after, widened by `margin` (a share of the image's height); `grey` the change of the mean grey
     within structures; `likely` how much less likely than the factual image the counterfactual is. 0 leaves any of them out.
     """
 
@@ -51,7 +51,8 @@ class Finetuning(Spec):
     rho: PositiveFloat = 5.0
     exposure: NonNegativeFloat = 1.0
     hold: NonNegativeFloat = 1.0
-    locality: NonNegativeFloat = 15.0
+    minimality: NonNegativeFloat = 5.0
+    locality: NonNegativeFloat = 20.0
     margin: NonNegativeFloat = 0.05
     grey: NonNegativeFloat = 0.0
     likely: NonNegativeFloat = 0.0
@@ -132,6 +133,8 @@ class Guided(nn.Module):
                 found[name if name not in found else f"{name} ({guiding.mark + 1})"] = miss
         for own in self.own:
             found[getattr(own, "__name__", type(own).__name__)] = own(imagined).mean()
+        if settings.minimality:
+            found["change"] = settings.minimality * stillness.change(imagined).mean()
         if settings.locality:
             found["outside"] = settings.locality * stillness.outside(imagined, settings.margin).mean()
         if settings.grey:

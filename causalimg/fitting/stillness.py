@@ -1,8 +1,9 @@
 """What should stay as it is in a counterfactual image, as losses: local coherence is earned here.
 
 A guide can be gamed: darkening the whole image moves a segmentor's border, and so its area (docs/caveats.md). With R the
-structures of what moved, before and after, and N(R) their neighbourhood, both losses are per item, in shares of the grey range::
+structures of what moved, before and after, and N(R) their neighbourhood, all losses are per item, in shares of the grey range::
 
+    change    mean over all pixels of |x' - x|: no more should change than has to (minimality)
     outside   mean over all pixels of |x' - x| outside N(R)
     grey      |mean grey of S' in x' - mean grey of S in x|, over the structures S: their outline may move, their exposure not
 """
@@ -12,6 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from causalimg.fitting.imagined import Imagined
+
+
+def change(imagined: Imagined) -> Tensor:
+    """Mean |x' - x|: (n,)."""
+    return (imagined.image - imagined.was).abs().flatten(1).mean(1)
 
 
 def outside(imagined: Imagined, margin: float) -> Tensor:

@@ -1,11 +1,12 @@
 """A quantity of a part: of the upper third of a lung, of the proximal third of a vessel.
 
-Rows (or columns) have a place t along a structure, from 0 at its first to 1 at its last, or along the image,
+A point has a place t along a structure, 0 at the edge where it begins and 1 where it ends, or along the image; the band is
+start <= t < stop. A row (or column) takes part by the share of it that lies in the band,
 
-    t = (centre - first edge) / (last edge - first edge),
+    share = |[t_above, t_below] ∩ [start, stop]| / (t_below - t_above),
 
-and those with start <= t < stop are the band. The centre of a pixel decides, so that bands which share their ends partition
-the rows, and the areas within them add up to the area. Where the structure begins and ends is said by its hard outline,
+so that bands which share their ends partition the rows, the areas within them add up to the area, and a structure that
+grows by a pixel moves no whole row from one band to the next. Where it begins and ends is said by its hard outline,
 p > 1/2: no gradient goes through it. But the band that starts at 0 goes on to the image's edge, and so does that which stops
 at 1: else a structure that has to grow at its end would find no gradient there.
 
@@ -71,21 +72,21 @@ class Within(Quantity):
         return self.quantity.measure(seen._replace(masks=masks), unit)
 
     def region(self, seen: Outlined) -> "Tensor":
-        return self.quantity.region(seen) & self._band(seen)
+        return self.quantity.region(seen) & (self._band(seen) > 0)
 
     def _band(self, seen: Outlined) -> "Tensor":
-        """Which rows, (batch, height, 1), or columns, (batch, 1, width), belong to the part; for the image batch is 1."""
+        """How much of every row, (batch, height, 1), or column, (batch, 1, width), is in the part; for the image batch is 1."""
         outline = seen.image[:1, 0] > inf if self.of is None else seen.masks[self.of].detach() > 0.5
-        place = _places(outline.mT if self.along == "height" else outline)
+        above, below = _places(outline.mT if self.along == "height" else outline)
         start, stop = (-inf if self.start == 0 else self.start), (inf if self.stop == 1 else self.stop)
-        band = (place >= start) & (place < stop)
-        return band.mT if self.along == "height" else band
+        shared = (below.clamp(max=stop) - above.clamp(min=start)).clamp(min=0) / (below - above)
+        return shared.mT if self.along == "height" else shared
 
 
-def _places(hard: "Tensor") -> "Tensor":
-    """t of every column, shape (batch, 1, width)."""
+def _places(hard: "Tensor") -> "tuple[Tensor, Tensor]":
+    """t at the first and at the last edge of every column, each of shape (batch, 1, width)."""
     taken = hard.any(-2, keepdim=True)
     taken = taken | ~taken.any(-1, keepdim=True)
-    centre = centres(hard)
-    first, last = centre.masked_fill(~taken, inf).amin(-1, True), centre.masked_fill(~taken, -inf).amax(-1, True)
-    return (centre - first + 0.5) / (last - first + 1)
+    edge = (centres(hard) - 0.5).float()
+    begin, end = edge.masked_fill(~taken, inf).amin(-1, True), edge.masked_fill(~taken, -inf).amax(-1, True) + 1
+    return (edge - begin) / (end - begin), (edge + 1 - begin) / (end - begin)

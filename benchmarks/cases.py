@@ -1,0 +1,124 @@
+"""What is timed: the same work done by our mechanism and the published way, on hearts of any size.
+
+    fit        a step of fitting: loss, gradient, optimiser
+    finetune   a step of fine-tuning under the default segmentor
+    do         counterfactuals of a batch, one target each
+    sweep      16 targets for the first image of the batch
+    sample     a batch from the prior
+
+Ours as it ships (`ours`), and with the published widths, blocks and latents (`ours, published sizes`).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from published import PublishedHVAE, counterfactual, finetuning_loss
+from torch import Tensor, nn
+
+import causalimg as ci
+from causalimg.fitting.finetune import only_trainable
+from causalimg.fitting.guided import Guided
+from causalimg.fitting.likelihood import Likelihood
+
+TARGETS = 16
+SIZES: dict[str, Any] = {"widths": PublishedHVAE.widths, "latents": (16,) * 5, "blocks": PublishedHVAE.blocks}
+WAYS: dict[str, Callable[[], ci.Mechanism]] = {
+    "published": PublishedHVAE,
+    "ours, published sizes": lambda: ci.HVAE(**SIZES),
+    "ours": ci.HVAE,
+}
+WORK = ("fit", "finetune", "do", "sweep", "sample")
+
+Action = Callable[[], object]
+
+
+class Case:
+    """One way on `batch` hearts of `size`: an action for each kind of work."""
+
+    def __init__(self, way: str, size: int, batch: int, device: str = "cpu") -> None:
+        heart = ci.phantoms.Heart(size=size)
+        self.guide = ci.Segmentor.unet(heart.structures).to(device)
+        self.model = ci.compile(heart.graph, self.guide, x=WAYS[way]())
+        self.world = {name: value.to(device) for name, value in heart.sample(batch).values.items()}
+        for name, mechanism in self.model.mechanisms.items():
+            mechanism.prepare(self.world[name].cpu(), {k: self.world[k].cpu() for k in mechanism.parents})
+        self.model.to(device)
+        self.mechanism, self.published = self.model.mechanisms["x"], way == "published"
+        self.parents = {name: self.world[name] for name in self.mechanism.parents}
+        self.changed = self.parents | {"lv_area": self.parents["lv_area"].flip(0) * 1.1}
+
+    def action(self, work: str) -> Action:
+        """What is timed. It may be called again and again."""
+        made: Action = getattr(self, f"_{work}")()
+        return made
+
+    def _fit(self) -> Action:
+        return _step(Likelihood(self.mechanism, "x"), self.world)
+
+    def _finetune(self) -> Action:
+        if self.published:
+            return _step(_Published(self), self.world)
+        guided = Guided(self.model, "x", [self.guide], self.world, ci.Finetuning())
+        trained = self.mechanism.prepare_finetuning(guided.intervened)
+        with only_trainable(trained, within=[guided]):
+            return _step(guided.train(), guided.columns)
+
+    def _do(self) -> Action:
+        if self.published:
+            return _quiet(lambda: counterfactual(self.mechanism, self.world["x"], self.parents, self.changed))
+        return lambda: self.model.do(self.world, lv_area=self.changed["lv_area"])
+
+    def _sweep(self) -> Action:
+        targets = torch.linspace(400, 2000, TARGETS, device=self.world["x"].device)
+        if not self.published:
+            one = self.model.abduct({name: value[:1] for name, value in self.world.items()})
+            return lambda: self.model.do(one, lv_area=targets)
+        image, before = self.world["x"][:1].expand(TARGETS, -1, -1, -1), _rows(self.parents)
+        return _quiet(lambda: counterfactual(self.mechanism, image, before, before | {"lv_area": targets}))
+
+    def _sample(self) -> Action:
+        n = len(self.world["x"])
+        return _quiet(lambda: self.mechanism.predict(self.mechanism.noise(n), self.parents))
+
+
+class _Published(nn.Module):
+    """The loss of the published fine-tuning, for a segmentor."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.mechanism, self.changed, self.graph = case.mechanism, case.changed, case.model.graph
+        self.guide = case.guide.requires_grad_(False)
+        self.names = self.guide.can_read(self.graph)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        parents = {name: batch[name] for name in self.mechanism.parents}
+        return finetuning_loss(self.mechanism, batch["x"], parents, self.changed, self._miss), {}
+
+    def _miss(self, image: Tensor) -> Tensor:
+        read = self.guide.read(image, self.graph, self.names, soft=True)
+        misses = [(read[name] / self.changed[name] - 1).square().mean() for name in self.names if name in self.changed]
+        return torch.stack(misses).sum()
+
+
+def _step(module: nn.Module, batch: dict[str, Tensor]) -> Action:
+    """An optimiser's step on the loss of `module`, as the training loop takes it."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)
+
+    def step() -> None:
+        loss = module(batch)[0]
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 10.0)
+        optimizer.step()
+
+    return step
+
+
+def _quiet(action: Action) -> Action:
+    return torch.no_grad()(action)
+
+
+def _rows(parents: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value[:1].expand(TARGETS) for name, value in parents.items()}
