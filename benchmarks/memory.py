@@ -1,6 +1,6 @@
 """Peak memory of fit steps, in MB over what was there before the first: a process of its own, for `speed.py`. Linux only.
 
-    python benchmarks/memory.py "ours" 64 32
+python benchmarks/memory.py "ours" 64 32
 """
 
 import sys

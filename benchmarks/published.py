@@ -2,9 +2,9 @@
 
 *High Fidelity Image Counterfactuals with Probabilistic Causal Models* (De Sousa Ribeiro et al., 2023, arXiv:2306.15764),
 *Segmentor-guided Counterfactual Fine-Tuning* (Xia et al., 2025, arXiv:2509.24913). What makes it the published way: bottleneck
-blocks from full resolution down to one pixel, several decoder blocks at each resolution and latents in each of them; parents as maps
-as large as the image, cut to each resolution and concatenated; a counterfactual encodes and decodes the factual image again
-for noise that was at hand; fine-tuning does so beside another pass for the likelihood, and trains all weights.
+blocks from full resolution down to one pixel, several decoder blocks at each resolution and latents in each of them; parents as
+maps as large as the image, cut to each resolution and concatenated; a counterfactual encodes and decodes the factual image
+again for noise that was at hand; fine-tuning does so beside another pass for the likelihood, and trains all weights.
 
 Likelihood and its floor are those of `ci.HVAE`, so that negative ELBOs can be compared.
 """
@@ -89,7 +89,8 @@ class PublishedHVAE(ci.Mechanism):
         self.stem = nn.Conv2d(channels, self.widths[0], 7, padding=3)
         wider = [*self.widths[1:], self.widths[-1]]
         self.stages = nn.ModuleList(
-            nn.Sequential(*(self._bottleneck(width, width) for _ in range(max(1, self.blocks - 1)))) for width in self.widths
+            nn.Sequential(*(self._bottleneck(width, width) for _ in range(max(1, self.blocks - 1))))
+            for width in self.widths
         )
         self.down = nn.ModuleList(self._bottleneck(*pair) for pair in zip(self.widths[:-1], wider[:-1], strict=True))
         order = [(self.sides[i], self.widths[i]) for i in reversed(range(len(self.widths))) for _ in range(self.blocks)]
@@ -139,9 +140,7 @@ class PublishedHVAE(ci.Mechanism):
         """An encoder pass and a decoder pass, with latents from the posterior."""
         encoded = self.encode(unit)
 
-        def choose(
-            i: int, level: Level, h: Tensor, maps: Tensor, prior: Normal
-        ) -> tuple[Tensor, Tensor | float]:
+        def choose(i: int, level: Level, h: Tensor, maps: Tensor, prior: Normal) -> tuple[Tensor, Tensor | float]:
             shift, log_scale = level.posterior(torch.cat([h, maps, encoded[level.side]], 1)).chunk(2, 1)
             posterior = Normal(shift, log_scale.exp(), validate_args=False)
             return posterior.rsample(), kl_divergence(posterior, prior).flatten(1).sum(1)
@@ -181,6 +180,6 @@ def counterfactual(mechanism: PublishedHVAE, image: Tensor, parents: Values, cha
 def finetuning_loss(
     mechanism: PublishedHVAE, image: Tensor, parents: Values, changed: Values, miss: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """As the published code fine-tunes: the likelihood by passes of its own, then a counterfactual, of which `miss` says the loss."""
+    """As the published code fine-tunes: the likelihood by passes of its own, then a counterfactual, on which `miss` says a loss."""
     likelihood = mechanism.abduct(image, parents).nll.mean() / image[0].numel()
     return miss(counterfactual(mechanism, image, parents, changed)) + likelihood

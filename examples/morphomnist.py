@@ -2,8 +2,9 @@
 
     python examples/morphomnist.py ../shared/data/morphomnist --out out/morphomnist
 
-The folder holds Morpho-MNIST with thickness and intensity as in *Deep Structural Causal Models* (Pawlowski et al., 2020): images and labels
-as in MNIST (`train-images-idx3-ubyte.gz`, ...), and `train-morpho.csv`, `t10k-morpho.csv` with the columns index, thickness, intensity.
+The folder holds Morpho-MNIST with thickness and intensity as in *Deep Structural Causal Models* (Pawlowski et al., 2020): images
+and labels as in MNIST (`train-images-idx3-ubyte.gz`, ...), and `train-morpho.csv`, `t10k-morpho.csv` with the columns index,
+thickness, intensity.
 """
 
 import argparse

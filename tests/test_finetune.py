@@ -209,7 +209,9 @@ def pair():
 
 def losses_of(pair, guidance, **settings):
     model, values = pair
-    step = Guided(model, "x", [guidance], values, ci.Finetuning(exposure=0, locality=0, minimality=0, **settings)).train()
+    step = Guided(
+        model, "x", [guidance], values, ci.Finetuning(exposure=0, locality=0, minimality=0, **settings)
+    ).train()
     return told(step, step.columns), values
 
 

@@ -1,5 +1,6 @@
 import json
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -343,6 +344,41 @@ def test_the_log_and_the_written_history_read_back_as_the_history(tmp_path):
     history.write_jsonl(tmp_path / "written.jsonl")
     assert (tmp_path / "written.jsonl").read_text() == log.read_text()
     assert json.loads(log.read_text().splitlines()[0])["step"] == 10
+
+
+def test_a_compiled_step_learns_the_same(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    plain, compiled = (train(Line(), line_data(), recipe(steps=5, compile=c), label="line") for c in (False, True))
+    assert compiled.last("loss") == pytest.approx(plain.last("loss"), rel=1e-5)
+
+
+def test_a_step_that_cannot_be_compiled_runs_as_it_is_and_says_so_once(monkeypatch, capsys):
+    def broken(function):
+        def run(batch):
+            raise RuntimeError("no compiler here")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", broken)
+    compiled = train(Line(), line_data(), recipe(steps=5, compile=True), label="line")
+    assert compiled.last("loss") == train(Line(), line_data(), recipe(steps=5), label="line").last("loss")
+    assert capsys.readouterr().err.count("could not compile the step (RuntimeError)") == 1
+
+
+def test_what_fails_uncompiled_too_is_raised(monkeypatch):
+    class Wrong(Line):
+        def forward(self, batch):
+            raise ValueError("wrong in itself")
+
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    with pytest.raises(ValueError, match="wrong in itself"):
+        train(Wrong(), line_data(), recipe(steps=5, compile=True), label="line")
+
+
+def test_the_folder_of_a_log_is_made(tmp_path):
+    log = tmp_path / "of" / "today" / "log.jsonl"
+    history = train(Line(), line_data(), recipe(steps=5), label="line", log=log)
+    assert History.read_jsonl(log) == history
 
 
 def test_an_unknown_metric_names_the_nearest():

@@ -1,7 +1,7 @@
 """True morphometry of a digit: measured on the stroke, by no network.
 
-*Morpho-MNIST* (Castro et al., JMLR 20(178), 2019): of the image, enlarged four times and cut at half its brightness, thickness is twice the
-mean distance to the edge along the medial axis; intensity is the median grey of the stroke (Pawlowski et al., 2020).
+*Morpho-MNIST* (Castro et al., JMLR 20(178), 2019): of the image, enlarged four times and cut at half its brightness, thickness
+is twice the mean distance to the edge along the medial axis; intensity is the median grey of the stroke (Pawlowski et al., 2020).
 """
 
 from collections.abc import Iterable
@@ -40,8 +40,6 @@ class Morphometer(ci.Reader):
     def can_read(self, graph: ci.Graph) -> tuple[str, ...]:
         return tuple(name for name in MEASURES if name in graph)
 
-    def read(
-        self, images: Tensor, graph: ci.Graph, names: Iterable[str], *, soft: bool = False
-    ) -> dict[str, Tensor]:
+    def read(self, images: Tensor, graph: ci.Graph, names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
         digits = images[:, 0].numpy()
         return {name: torch.tensor([MEASURES[name](digit) for digit in digits]) for name in names}

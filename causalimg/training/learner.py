@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from causalimg.training.compiled import Compiled
 from causalimg.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Learner:
             {"params": [p for p in self._parameters if p.ndim <= 1], "weight_decay": 0.0},  # biases and gains
         ]
         self._adamw = AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-        self._step, self._optimizer = fabric.setup(step, self._adamw)
+        self._step, self._optimizer = fabric.setup(Compiled(step) if recipe.compile else step, self._adamw)
 
     def learn(self, step: int, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         """Take the `step`-th step, counted from 1: loss, metrics and gradient norm; and 1.0 if it was skipped, else 0.0."""

@@ -12,7 +12,8 @@ class Recipe(Spec):
 
     `batch` counts rows on each device. `clip` bounds the gradient's norm; a step whose norm is not finite, or above
     `skip` times `clip`, is skipped and counted. Means are logged every `log_every` steps.
-    `accelerator`, `devices`, `strategy` and `precision` are Lightning Fabric's.
+    `accelerator`, `devices`, `strategy` and `precision` are Lightning Fabric's. `compile` has torch compile the step first, which
+    takes minutes and pays in long runs; where that fails, a message says so and the step runs as it is.
     """
 
     steps: PositiveInt = 1000
@@ -28,3 +29,4 @@ class Recipe(Spec):
     devices: int | str = 1
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False

@@ -25,6 +25,7 @@ class Recorder:
         self._start = self._resumed = time.perf_counter()
         self._log = log if fabric.is_global_zero else None
         if self._log:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
             self._log.write_text("")
 
     def count(self, values: dict[str, Tensor], skip: Tensor, samples: int) -> None:
