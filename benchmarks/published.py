@@ -180,6 +180,6 @@ def counterfactual(mechanism: PublishedHVAE, image: Tensor, parents: Values, cha
 def finetuning_loss(
     mechanism: PublishedHVAE, image: Tensor, parents: Values, changed: Values, miss: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """As the published code fine-tunes: the likelihood by passes of its own, then a counterfactual, on which `miss` says a loss."""
+    """As the published code fine-tunes: the likelihood by passes of its own, then a counterfactual, whose loss is `miss`."""
     likelihood = mechanism.abduct(image, parents).nll.mean() / image[0].numel()
     return miss(counterfactual(mechanism, image, parents, changed)) + likelihood

@@ -39,7 +39,8 @@ class Finetuning(Spec):
     pixels' noise in what the guide sees. `exposure` is the strength of the random changes under which it sees it (see `jitter`).
     What should stay: `hold` weighs the readings of what doesn't move; `minimality` the mean change anywhere; `locality` that
     outside the outlines of what does move, before and after, widened by `margin` (a share of the image's height); `grey` the
-    change of the mean grey within structures; `likely` how much less likely than the factual image the counterfactual is. 0 leaves any of them out.
+    change of the mean grey within structures; `likely` how much less likely than the factual image the counterfactual is. 0
+    leaves any of them out.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

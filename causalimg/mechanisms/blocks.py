@@ -10,19 +10,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def perceptron(features: int, width: int) -> nn.Sequential:
+    """Parents' features (batch, features) -> their embedding (batch, width)."""
+    return nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+
+
 class Modulated(nn.Module):
     """Residual block (batch, width, h, w) -> the same, modulated by an embedding (batch, embedding); 0 for a block without."""
 
-    def __init__(self, width: int, embedding: int) -> None:
+    def __init__(self, width: int, embedding: int, kernel: int = 3) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first, self.second = (nn.Conv2d(width, width, kernel, padding=kernel // 2) for _ in range(2))
         self.film = nn.Linear(embedding, 2 * width) if embedding else None
         nn.init.zeros_(self.second.weight)  # starts as the identity: deep stacks train without normalisation
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        hidden = self.first(F.silu(features))
+        return self.modulate(features, self.prepare(features), embedding)
+
+    def prepare(self, features: Tensor) -> Tensor:
+        """What of the block doesn't depend on the embedding: made once, however many embeddings follow."""
+        hidden: Tensor = self.first(F.silu(features))
+        return hidden
+
+    def modulate(self, features: Tensor, hidden: Tensor, embedding: Tensor | None) -> Tensor:
+        """The rest of it, from what was prepared."""
         if self.film is not None:
             gain, offset = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
             hidden = torch.addcmul(hidden + offset, hidden, gain)
@@ -33,9 +45,9 @@ class Modulated(nn.Module):
 class Stage(nn.Module):
     """`blocks` modulated blocks at one resolution, then `pixel_norm`."""
 
-    def __init__(self, width: int, embedding: int, blocks: int) -> None:
+    def __init__(self, width: int, embedding: int, blocks: int, kernel: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Modulated(width, embedding) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Modulated(width, embedding, kernel) for _ in range(blocks))
 
     def forward(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         for block in self.blocks:

@@ -1,7 +1,8 @@
 """The parts of a hierarchical VAE: embedding of the parents, encoder, stream of latents, decoder.
 
 Resolutions are counted from fine (0) to coarse.
-Images enter as patches of 2x2 and leave the same way, so that no wide convolution runs at full resolution.
+Images enter as patches of 2x2 and leave the same way, so that no wide convolution runs at full resolution. Where two pixels or
+fewer are left, convolutions are 1x1 (`kernels`, one per resolution): a wider one would hold mostly weights for what is padding.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from causalimg.graph import Variable
-from causalimg.mechanisms.blocks import Stage, double
+from causalimg.mechanisms.blocks import Stage, double, perceptron
 from causalimg.mechanisms.context import Context
 
 Latents = dict[str, Tensor]
@@ -27,7 +28,7 @@ class Embedding(nn.Module):
     def __init__(self, parents: Mapping[str, Variable], width: int) -> None:
         super().__init__()
         self.context = Context(parents)
-        self.layers = nn.Sequential(nn.Linear(self.context.width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.layers = perceptron(self.context.width, width)
 
     def forward(self, parents: Mapping[str, Tensor], n: int) -> Tensor:
         embedded: Tensor = self.layers(self.context(parents, n))
@@ -37,10 +38,14 @@ class Embedding(nn.Module):
 class Encoder(nn.Module):
     """Image (batch, channels, h, w), modulated by the parents' embedding -> features per resolution, fine to coarse."""
 
-    def __init__(self, channels: int, widths: Sequence[int], embedding: int, blocks: int) -> None:
+    def __init__(
+        self, channels: int, widths: Sequence[int], kernels: Sequence[int], embedding: int, blocks: int
+    ) -> None:
         super().__init__()
         self.down = nn.ModuleList(_merge_patches(before, after) for before, after in pairwise([channels, *widths]))
-        self.stages = nn.ModuleList(Stage(width, embedding, blocks) for width in widths)
+        self.stages = nn.ModuleList(
+            Stage(width, embedding, blocks, kernel) for width, kernel in zip(widths, kernels, strict=True)
+        )
 
     def forward(self, image: Tensor, embedding: Tensor | None) -> list[Tensor]:
         features, found = image, []
@@ -66,7 +71,9 @@ class Inference(NamedTuple):
 class LatentStream(nn.Module):
     """p(z) and q(z | x, pa): runs from coarse to fine over z alone, so that the prior is exogenous."""
 
-    def __init__(self, widths: Sequence[int], latents: Sequence[int], size: tuple[int, int]) -> None:
+    def __init__(
+        self, widths: Sequence[int], kernels: Sequence[int], latents: Sequence[int], size: tuple[int, int]
+    ) -> None:
         super().__init__()
         self.latents = list(latents)
         self.finest = min(i for i, count in enumerate(latents) if count)
@@ -74,11 +81,14 @@ class LatentStream(nn.Module):
         own = [max(8, width // 2) for width in widths]
         self.start = nn.Parameter(torch.zeros(1, own[-1], *size))
         self.up = nn.ModuleDict({str(i): nn.Conv2d(own[i + 1], own[i], 1) for i in self.levels[1:]})
-        self.stages = nn.ModuleDict({str(i): Stage(own[i], 0, 1) for i in self.levels})
+        self.stages = nn.ModuleDict({str(i): Stage(own[i], 0, 1, kernels[i]) for i in self.levels})
         with_z = [i for i in self.levels if latents[i]]
         self.prior = nn.ModuleDict({str(i): _quiet(nn.Conv2d(own[i], 2 * latents[i], 1)) for i in with_z})
         self.posterior = nn.ModuleDict(
-            {str(i): _quiet(nn.Conv2d(own[i] + widths[i], 2 * latents[i], 3, padding=1)) for i in with_z}
+            {
+                str(i): _quiet(nn.Conv2d(own[i] + widths[i], 2 * latents[i], kernels[i], padding=kernels[i] // 2))
+                for i in with_z
+            }
         )
         self.enter = nn.ModuleDict({str(i): nn.Conv2d(latents[i], own[i], 1) for i in with_z})
         self.widths = own
@@ -142,11 +152,21 @@ def _below_one(log_scale: Tensor) -> Tensor:
 class Decoder(nn.Module):
     """Latent features, modulated by the parents' embedding -> location and raw scale of each pixel, (batch, channels, h, w)."""
 
-    def __init__(self, channels: int, widths: Sequence[int], latent: LatentStream, embedding: int, blocks: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        kernels: Sequence[int],
+        latent: LatentStream,
+        embedding: int,
+        blocks: int,
+    ) -> None:
         super().__init__()
         self.enter = nn.ModuleDict({str(i): nn.Conv2d(latent.widths[i], widths[i], 1) for i in latent.levels})
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
-        self.stages = nn.ModuleList(Stage(width, embedding, blocks) for width in widths)
+        self.stages = nn.ModuleList(
+            Stage(width, embedding, blocks, kernel) for width, kernel in zip(widths, kernels, strict=True)
+        )
         self.to_pixels = nn.Sequential(
             nn.SiLU(),
             nn.Conv2d(widths[0], 4 * 8, 3, padding=1),

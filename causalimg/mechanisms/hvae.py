@@ -60,9 +60,10 @@ class HVAE(Mechanism):
         factor = 2 ** len(self.widths)
         self.embed = Embedding(self.parents, self.embedding) if self.parents else None
         embedding = self.embedding if self.parents else 0
-        self.encoder = Encoder(channels, self.widths, embedding, self.blocks)
-        self.latent = LatentStream(self.widths, self.latents, (height // factor, width // factor))
-        self.decoder = Decoder(channels, self.widths, self.latent, embedding, self.blocks)
+        kernels = [3 if max(height, width) // 2 ** (level + 1) > 2 else 1 for level in range(len(self.widths))]
+        self.encoder = Encoder(channels, self.widths, kernels, embedding, self.blocks)
+        self.latent = LatentStream(self.widths, kernels, self.latents, (height // factor, width // factor))
+        self.decoder = Decoder(channels, self.widths, kernels, self.latent, embedding, self.blocks)
         answers = self.parents and self.response
         self.answering = (
             Response(channels, self.widths, self.parents, self.embedding, self.response) if answers else None

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from causalimg.graph import Variable
-from causalimg.mechanisms.blocks import Modulated
+from causalimg.mechanisms.blocks import Modulated, perceptron
 from causalimg.mechanisms.context import Context
 
 STRIDE, FARTHEST = 1 / 16, 0.5
@@ -44,9 +44,7 @@ class Response(nn.Module):
         super().__init__()
         self.context = Context(parents)
         self.answers = nn.Buffer(torch.zeros(self.context.width))
-        self.embed = nn.Sequential(
-            nn.Linear(self.context.width, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
-        )
+        self.embed = perceptron(self.context.width, embedding)
         self.enter = nn.ModuleList(nn.Conv2d(before, width, 1) for before in widths)
         self.blocks = nn.ModuleList(_awake(Modulated(width, embedding)) for _ in widths)
         self.leave = nn.ModuleList(_still(nn.Conv2d(width, 2 + channels, 1, bias=False)) for _ in widths)
@@ -63,7 +61,9 @@ class Response(nn.Module):
         maps: list[Tensor] = []
         for found, enter, block, leave in zip(features, self.enter, self.blocks, self.leave, strict=True):
             entered = enter(found.detach())
-            answer: Tensor = leave(F.silu(block(entered, changed)) - F.silu(block(entered, origin)))
+            hidden = block.prepare(entered)
+            there, here = (F.silu(block.modulate(entered, hidden, parents)) for parents in (changed, origin))
+            answer: Tensor = leave(there - here)
             maps.append(F.interpolate(answer, size, mode="bilinear"))
         return torch.stack(maps).sum(0)
 
