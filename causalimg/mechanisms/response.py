@@ -15,6 +15,7 @@ o is noise whose posterior is a point, the parents that were seen; drawn from th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,8 @@ class Response(nn.Module):
         changed, origin = (self.embed(parents * self.answers) for parents in (after, before))
         size = [2 * side for side in features[0].shape[-2:]]
         maps: list[Tensor] = []
-        for found, enter, block, leave in zip(features, self.enter, self.blocks, self.leave, strict=True):
+        blocks = cast(Iterable[Modulated], self.blocks)
+        for found, enter, block, leave in zip(features, self.enter, blocks, self.leave, strict=True):
             entered = enter(found.detach())
             hidden = block.prepare(entered)
             there, here = (F.silu(block.modulate(entered, hidden, parents)) for parents in (changed, origin))

@@ -1,0 +1,95 @@
+"""Where the models and readers of a study are trained, each once: what a folder already holds is read from there."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from causalimg.graph import Categorical, Continuous
+from causalimg.mechanisms import HVAE
+from causalimg.model import CausalModel, compile
+from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
+from causalimg.readers.neural import NeuralReader
+from causalimg.study.plan import Plan
+from causalimg.study.rows import Rows, Study
+
+R = TypeVar("R", bound=NeuralReader)
+
+
+class Bench:
+    """What is trained for a study, each piece once: read from its folder if it is there."""
+
+    def __init__(self, study: Study, out: Path, plan: Plan) -> None:
+        self.study, self.out, self.plan = study, out, plan
+        graph = study.graph
+        self.image = graph.images[0]
+        causes = graph.parents(self.image)
+        self.measured = [name for name in graph.measured if isinstance(graph[name], Continuous)]
+        self.levels = {name: v.levels for name in causes if isinstance(v := graph[name], Categorical)}
+
+    def model(self, method: str, seed: int) -> CausalModel:
+        """The model of `seed`: fitted, and fine-tuned under the guidance of `method`."""
+        folder = self.out / f"{method}_{seed}"
+        if not folder.exists():
+            made = self._fitted(seed) if method == "none" else self._finetuned(method, seed)
+            made.save(folder)
+        return CausalModel.load(folder)
+
+    def _fitted(self, seed: int) -> CausalModel:
+        guide = self.segmentor("guide", guides=True)
+        model = compile(self.study.graph, guide, **{self.image: HVAE(**self.plan.image)})
+        recipes: dict[str, Any] = {self.image: self.plan.fit}
+        model.fit(self.study.train.values, self.study.val.values, seed=seed, **recipes)
+        return model
+
+    def _finetuned(self, method: str, seed: int) -> CausalModel:
+        guide, model = self.guide(method), self.model("none", seed)
+        log = self.out / f"{method}_{seed}.jsonl"
+        train, val = self.study.train.values, self.study.val.values
+        model.finetune(train, val, guidance=[guide], settings=self.plan.finetuning, seed=seed, log=log)
+        return model
+
+    def guide(self, method: str) -> Reader:
+        """Who guides under `method`."""
+        if method == "regressor":
+            return self.regressor()
+        return self.classifier("classifier", True) if method == "classifier" else self.segmentor("guide", True)
+
+    def segmentor(self, name: str, guides: bool) -> Segmentor:
+        """A segmentor of the study's structures."""
+        made = Segmentor.unet(tuple(self.study.train.masks), **self._architecture(guides))
+        return self._trained(name, made, lambda rows: rows.masks, guides, self.plan.augment)
+
+    def regressor(self) -> Regressor:
+        """A regressor of what is measured on the image."""
+        made = Regressor.cnn(self.measured, **self._architecture(True))
+        still = self.plan.augment and self.plan.augment.model_copy(update={"scale": 0.0})  # sizes are what it reads
+        return self._trained("regressor", made, lambda rows: _columns(rows, self.measured), True, still)
+
+    def classifier(self, name: str, guides: bool) -> Classifier:
+        """A classifier of the image's categorical causes. Raises ValueError where there is none."""
+        if not self.levels:
+            raise ValueError(f"classifier guidance: {self.image} has no categorical cause")
+        made = Classifier.cnn(self.levels, **self._architecture(guides))
+        return self._trained(name, made, lambda rows: _columns(rows, self.levels), guides, self.plan.augment)
+
+    def _architecture(self, guides: bool) -> dict[str, Any]:
+        return (
+            {"encoder": self.plan.encoder, "seed": 0} if guides else {"encoder": self.plan.judging_encoder, "seed": 1}
+        )
+
+    def _trained(self, name: str, made: R, labels: Callable[[Rows], Any], guides: bool, augment: Augment | None) -> R:
+        """`made`, trained on the study's rows, or as its folder holds it."""
+        folder, train, val = self.out / name, self.study.train, self.study.val
+        if folder.exists():
+            return type(made).load(folder)
+        held = (val.values[self.image], labels(val))
+        seed = 0 if guides else 1
+        made.fit(train.values[self.image], labels(train), held, recipe=self.plan.readers, augment=augment, seed=seed)
+        made.save(folder)
+        return made
+
+
+def _columns(rows: Rows, names: Iterable[str]) -> dict[str, Tensor]:
+    return {name: rows.values[name] for name in names}
