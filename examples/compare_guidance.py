@@ -25,11 +25,6 @@ def third(number: int) -> ci.Quantity:
     return ci.Within(ci.Area("left_lung"), of="left_lung", along="height", start=number / 3, stop=(number + 1) / 3)
 
 
-def held(steps: int) -> ci.Finetuning:
-    """Thirds share a border, so what should stay is held harder, and four variables take longer to learn than two."""
-    return ci.Finetuning(recipe=ci.Recipe(steps=7 * steps // 5, batch=24, lr=2e-3, warmup=20), hold=3)
-
-
 class Thirds(ci.Graph):
     """The left lung in thirds from top to bottom, each with an area of its own; the right lung as it is."""
 
@@ -44,7 +39,7 @@ class Thirds(ci.Graph):
 STUDIES = {
     "chest": (lambda data: chest_xray.read(data), lambda steps: Plan.of_length(steps)),
     "heart": (lambda data: cardiac_mri.read(data), lambda steps: Plan.of_length(steps, augment=ROTATED)),
-    "thirds": (lambda data: chest_xray.read(data, Thirds), lambda steps: Plan.of_length(steps, finetuning=held(steps))),
+    "thirds": (lambda data: chest_xray.read(data, Thirds), lambda steps: Plan.of_length(steps)),
 }
 
 

@@ -106,7 +106,7 @@ def test_a_soft_area_passes_the_gradient_to_every_pixel(seen):
 def test_soft_and_hard_agree_on_sharp_probabilities(kind):
     quantity = KINDS[kind]
     hard, soft = (quantity.measure(disc(sharp=s), quantity.units[0]) for s in (torch.inf, 6.0))
-    assert soft.item() == pytest.approx(hard.item(), rel=0.02)
+    assert soft.item() == pytest.approx(hard.item(), rel=0.03)
 
 
 @every
@@ -152,8 +152,9 @@ def test_a_batch_is_its_images(kind):
         ("intensity", (19, 22), -1),
         ("ratio", (30, 49), 1),
         ("ratio", (45, 34), -1),
-        ("upper third", (15, 34), 1),
-        ("upper third", (45, 34), 0),
+        ("upper third", (15, 34), -1),  # a row more at the top moves the end of the third up, over wider rows
+        ("upper third", (45, 34), 1),  # a row more at the bottom moves it down
+        ("upper third", (24, 45), 1),
         ("image's left half", (30, 19), 1),
         ("image's left half", (30, 49), 0),
     ],

@@ -6,9 +6,13 @@ start <= t < stop. A row (or column) takes part by the share of it that lies in 
     share = |[t_above, t_below] ∩ [start, stop]| / (t_below - t_above),
 
 so that bands which share their ends partition the rows, the areas within them add up to the area, and a structure that
-grows by a pixel moves no whole row from one band to the next. Where it begins and ends is said by its hard outline,
-p > 1/2: no gradient goes through it. But the band that starts at 0 goes on to the image's edge, and so does that which stops
-at 1: else a structure that has to grow at its end would find no gradient there.
+grows by a pixel moves no whole row from one band to the next. Where a structure begins and ends is soft as well: with r_i the
+most probable pixel of row i of n,
+
+    begin = sum_i (1 - max_{k <= i} r_k),        end = n - sum_i (1 - max_{k >= i} r_k),
+
+the edges where r is 0 or 1 (it is divided by its largest). To lengthen a structure moves all of its bands, and a gradient must know. The band that starts
+at 0 goes on to the image's edge, and so does that which stops at 1.
 
 Positional Segmentor-Guided Counterfactual Fine-Tuning for Spatially Localized Image Synthesis (Xia et al., 2026),
 https://arxiv.org/abs/2603.21213
@@ -76,17 +80,20 @@ class Within(Quantity):
 
     def _band(self, seen: Outlined) -> "Tensor":
         """How much of every row, (batch, height, 1), or column, (batch, 1, width), is in the part; for the image batch is 1."""
-        outline = seen.image[:1, 0] > inf if self.of is None else seen.masks[self.of].detach() > 0.5
+        outline = seen.image.new_zeros(1, *seen.image.shape[-2:]) if self.of is None else seen.masks[self.of]
         above, below = _places(outline.mT if self.along == "height" else outline)
         start, stop = (-inf if self.start == 0 else self.start), (inf if self.stop == 1 else self.stop)
         shared = (below.clamp(max=stop) - above.clamp(min=start)).clamp(min=0) / (below - above)
         return shared.mT if self.along == "height" else shared
 
 
-def _places(hard: "Tensor") -> "tuple[Tensor, Tensor]":
+def _places(outline: "Tensor") -> "tuple[Tensor, Tensor]":
     """t at the first and at the last edge of every column, each of shape (batch, 1, width)."""
-    taken = hard.any(-2, keepdim=True)
-    taken = taken | ~taken.any(-1, keepdim=True)
-    edge = (centres(hard) - 0.5).float()
-    begin, end = edge.masked_fill(~taken, inf).amin(-1, True), edge.masked_fill(~taken, -inf).amax(-1, True) + 1
-    return (edge - begin) / (end - begin), (edge + 1 - begin) / (end - begin)
+    taken = outline.amax(-2, keepdim=True).float()
+    most = taken.detach().amax(-1, keepdim=True)
+    absent, taken = most <= 0.5, taken / most.clamp(min=0.5)
+    edge = centres(taken) - 0.5
+    begin = (1 - taken.cummax(-1).values).sum(-1, keepdim=True).masked_fill(absent, 0)
+    before_end = (1 - taken.flip(-1).cummax(-1).values).sum(-1, keepdim=True).masked_fill(absent, 0)
+    length = taken.shape[-1] - before_end - begin
+    return (edge - begin) / length, (edge + 1 - begin) / length
