@@ -56,14 +56,14 @@ def _idx(path: Path, header: int) -> Tensor:
 def main(data: Path, out: Path, steps: int, seed: int) -> None:
     """Fit, and draw counterfactuals of test images."""
     train, val = split(read(data, "train"))
+    some = {name: column[:500] for name, column in val.items()}
     model = ci.compile(MorphoMNIST)
-    model.fit(train, val, seed=seed, x=ci.Recipe(steps=steps, batch=64, lr=2e-3, warmup=100))
+    model.fit(train, some, seed=seed, x=ci.Recipe(steps=steps, batch=64, lr=2e-3, warmup=100))
     model.save(out / "model")
 
-    some = {name: column[:6] for name, column in read(data, "t10k").items()}
-    model.do(some, thickness=ci.scale(1.8)).plot(out / "thicker.png")
-    model.do(some, intensity=110.0).plot(out / "darker.png")
-    model.do(some, digit="3").plot(out / "three.png")
+    shown = {name: column[:6] for name, column in read(data, "t10k").items()}
+    model.do(shown, thickness=ci.scale(1.8)).plot(out / "thicker.png")
+    model.do(shown, intensity=110.0).plot(out / "darker.png")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,13 @@ def test_an_example_ends_with_a_table_and_figures(example, data, figure, real_da
     assert {path.suffix for path in (tmp_path / "out" / "model").iterdir()} == {".json", ".safetensors"}
 
 
+def test_digits_are_read_and_drawn_thicker(real_data, tmp_path):
+    words = [sys.executable, EXAMPLES / "morphomnist.py", real_data("morphomnist"), "--out", tmp_path, "--steps", "2"]
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert (tmp_path / "thicker.png").stat().st_size > 10_000
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
+
+
 def test_kinds_of_guidance_compare_on_real_films_and_a_study_goes_on_where_it_stopped(real_data, tmp_path):
     words = [sys.executable, EXAMPLES / "compare_guidance.py", "thirds", real_data("cxr_pediatric"), "--out", tmp_path]
     for steps in ("5", "10"):
