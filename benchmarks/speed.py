@@ -3,7 +3,7 @@
     python benchmarks/speed.py --out benchmarks/results/speed.json
 
 Every way takes its turn in every round; what is reported is the median over rounds. Peak memory is that of a process of its own
-(Linux). Sizes in pixels at a batch of 8; batches at 32 px. Nothing else should run meanwhile.
+(Linux). Growth is measured over sizes at a batch of 8, and over batches at 32 px. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -21,7 +21,12 @@ from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 SIZES, BATCHES = (32, 64, 128, 192), (1, 32, 256)
-POINTS = [(size, 8) for size in SIZES] + [(32, batch) for batch in BATCHES] + [(64, 1), (64, 32)]
+RATIOS = [(32, 1), (32, 32), (64, 1), (64, 32)]
+"""What is measured with every number of threads: size and batch."""
+
+GROWTH = [(size, 8) for size in SIZES] + [(32, batch) for batch in BATCHES if (32, batch) not in RATIOS]
+"""What is measured with the first one only."""
+
 LARGE = 8 * 128 * 128
 """From so many pixels in a batch on there are fewer rounds."""
 
@@ -84,10 +89,9 @@ def work_of_a_fit_step(size: int, batch: int) -> dict[str, dict[str, float]]:
 
 def main(out: Path, threads: list[int], rounds: int, device: str, small: bool) -> None:
     """Measure, print, and write JSON."""
-    points = POINTS[:1] if small else POINTS
     records = []
     for count in threads:
-        for size, batch in points:
+        for size, batch in GROWTH[:1] if small else RATIOS + GROWTH * (count == threads[0]):
             few = max(1, rounds // 2) if size * size * batch >= LARGE else rounds
             records += times(size, batch, count, few, device)
     costs = {f"{size} px, batch 32": work_of_a_fit_step(size, 32) for size in ((32,) if small else (32, 64))}

@@ -233,11 +233,37 @@ def test_a_row_on_a_border_is_shared_by_both_bands(rows):
     assert areas == pytest.approx([rows] * 3)
 
 
-def test_a_part_is_cut_by_the_hard_outline_of_the_structure():
+def test_the_thirds_of_a_soft_disc_are_alike_at_both_ends():
     seen = disc(sharp=2.0)
     thirds = [Within(Area("lv"), of="lv", start=i / 3, stop=(i + 1) / 3).measure(seen, "px").item() for i in range(3)]
     assert thirds[0] == pytest.approx(thirds[2], rel=0.1)
     assert thirds[1] > 1.3 * thirds[0]
+
+
+@pytest.mark.parametrize("most", [0.97, 0.7])
+def test_the_gradient_of_a_part_is_that_of_its_measure(most):
+    """Also at the most probable pixel, and where lengthening the structure moves the band."""
+    rows = torch.tensor([0.01, 0.02, 0.3, 0.8, 0.95, 0.96, 0.97, 0.95, 0.85, 0.6, 0.1, 0.02], dtype=torch.float64)
+    mask = (most / 0.97 * rows)[:, None].expand(12, 5).clone().requires_grad_()
+    image = torch.zeros(1, 1, 12, 5)
+
+    def area(mask):
+        return UPPER.measure(Outlined({"lv": mask[None]}, image), "px").sum()
+
+    (found,) = torch.autograd.grad(area(mask), mask)
+    for row in range(12):  # a whole row at a time: single pixels are not the largest of theirs
+        by = torch.zeros_like(mask)
+        by[row] = 1e-4
+        slope = (area(mask + by) - area(mask - by)) / 2e-4
+        assert found[row].sum().item() == pytest.approx(slope.item(), abs=0.02)
+
+
+def test_a_part_of_a_part_is_found_where_little_of_a_row_is_left():
+    row = torch.zeros(8, 8)
+    row[3] = 1
+    seen = outlined(row)
+    halves = [Within(Within(Area("lv"), start=i / 2, stop=(i + 1) / 2), of="lv", stop=1 / 3) for i in range(2)]
+    assert sum(half.measure(seen, "px").item() for half in halves) == pytest.approx(8 / 3, rel=1e-4)
 
 
 def test_within_another_structure_needs_both_and_the_outer_band_is_cut_first():

@@ -11,7 +11,7 @@ most probable pixel of row i of n,
 
     begin = sum_i (1 - max_{k <= i} r_k),        end = n - sum_i (1 - max_{k >= i} r_k),
 
-the edges where r is 0 or 1 (it is divided by its largest). To lengthen a structure moves all of its bands, and a gradient
+the edges where r is 0 or 1 (it is divided by its largest, or by SURE, and cut at 1). To lengthen a structure moves all of its bands, and a gradient
 must know. The band that starts at 0 goes on to the image's edge, and so does that which stops at 1.
 
 Positional Segmentor-Guided Counterfactual Fine-Tuning for Spatially Localized Image Synthesis (Xia et al., 2026),
@@ -29,6 +29,9 @@ from causalimg.graph.quantities.structure import centres
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+SURE, ABSENT = 0.9, 0.25
+"""A row as probable as this is wholly taken; a structure that is nowhere more probable than that is not there."""
 
 Place = Annotated[float, Field(ge=0, le=1)]
 
@@ -90,8 +93,8 @@ class Within(Quantity):
 def _places(outline: "Tensor") -> "tuple[Tensor, Tensor]":
     """t at the first and at the last edge of every column, each of shape (batch, 1, width)."""
     taken = outline.amax(-2, keepdim=True).float()
-    most = taken.detach().amax(-1, keepdim=True)
-    absent, taken = most <= 0.5, taken / most.clamp(min=0.5)
+    most = taken.amax(-1, keepdim=True)
+    absent, taken = most <= ABSENT, (taken / most.clamp(ABSENT, SURE)).clamp(max=1)
     edge = centres(taken) - 0.5
     begin = (1 - taken.cummax(-1).values).sum(-1, keepdim=True).masked_fill(absent, 0)
     before_end = (1 - taken.flip(-1).cummax(-1).values).sum(-1, keepdim=True).masked_fill(absent, 0)
