@@ -17,9 +17,9 @@ from published import PublishedHVAE, counterfactual, finetuning_loss
 from torch import Tensor, nn
 
 import causalimg as ci
-from causalimg.fitting.finetune import only_trainable
 from causalimg.fitting.guided import Guided
 from causalimg.fitting.likelihood import Likelihood
+from causalimg.training.learner import train_mode
 
 TARGETS = 16
 SIZES: dict[str, Any] = {"widths": PublishedHVAE.widths, "latents": (16,) * 5, "blocks": PublishedHVAE.blocks}
@@ -61,8 +61,10 @@ class Case:
             return _step(_Published(self), self.world)
         guided = Guided(self.model, "x", [self.guide], self.world, ci.Finetuning())
         trained = self.mechanism.prepare_finetuning(guided.intervened)
-        with only_trainable(trained, within=[guided]):
-            return _step(guided.train(), guided.columns)
+        guided.requires_grad_(False)
+        for module in trained:
+            module.requires_grad_(True)
+        return _step(guided, guided.columns)
 
     def _do(self) -> Action:
         if self.published:
@@ -72,7 +74,7 @@ class Case:
     def _sweep(self) -> Action:
         targets = torch.linspace(400, 2000, TARGETS, device=self.world["x"].device)
         if not self.published:
-            one = self.model.abduct({name: value[:1] for name, value in self.world.items()})
+            one = {name: value[:1] for name, value in self.world.items()}
             return lambda: self.model.do(one, lv_area=targets)
         image, before = self.world["x"][:1].expand(TARGETS, -1, -1, -1), _rows(self.parents)
         return _quiet(lambda: counterfactual(self.mechanism, image, before, before | {"lv_area": targets}))
@@ -103,6 +105,7 @@ class _Published(nn.Module):
 
 def _step(module: nn.Module, batch: dict[str, Tensor]) -> Action:
     """An optimiser's step on the loss of `module`, as the training loop takes it."""
+    train_mode(module)
     trained = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)
 

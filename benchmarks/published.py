@@ -3,13 +3,14 @@
 *High Fidelity Image Counterfactuals with Probabilistic Causal Models* (De Sousa Ribeiro et al., 2023, arXiv:2306.15764),
 *Segmentor-guided Counterfactual Fine-Tuning* (Xia et al., 2025, arXiv:2509.24913). What makes it the published way: bottleneck
 blocks from full resolution down to one pixel, several decoder blocks at each resolution and latents in each of them; parents as
-maps as large as the image, cut to each resolution and concatenated; a counterfactual encodes and decodes the factual image
-again for noise that was at hand; fine-tuning does so beside another pass for the likelihood, and trains all weights.
+maps as large as the image, cut to each resolution and concatenated; a counterfactual decodes the factual image again for noise
+that was at hand; fine-tuning encodes and decodes it for a counterfactual beside another pass for the likelihood, and trains all
+weights.
 
 Likelihood and its floor are those of `ci.HVAE`, so that negative ELBOs can be compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, NamedTuple, cast
 
 import torch
@@ -37,24 +38,29 @@ class Bottleneck(nn.Module):
         )
         self.skip = None if not residual else nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
+    def scale_last(self, factor: float) -> None:
+        """Multiply the first weights of the last convolution."""
+        cast(nn.Conv2d, self.layers[-1]).weight.data *= factor
+
     def forward(self, features: Tensor) -> Tensor:
         out: Tensor = self.layers(features)
         return out if self.skip is None else out + self.skip(features)
 
 
 class Level(nn.Module):
-    """One block of the decoder: prior p(z | z above), posterior q(z | h, x, pa), and what z and pa add to h."""
+    """One block of the decoder: prior p(z | z above), posterior q(z | h, x, pa), what z and pa add to h; `more` follow it."""
 
-    def __init__(self, width: int, after: int, latents: int, parents: int, bottleneck: int, side: int) -> None:
+    def __init__(
+        self, width: int, after: int, latents: int, parents: int, bottleneck: int, side: int, more: bool
+    ) -> None:
         super().__init__()
         self.side, self.latents, inner, kernel = side, latents, max(1, width // bottleneck), 3 if side > 2 else 1
         self.prior = Bottleneck(width, inner, 2 * latents + width, kernel, residual=False)
         self.posterior = Bottleneck(2 * width + parents, inner, 2 * latents, kernel, residual=False)
         self.enter = nn.Conv2d(latents + parents, width, 1)
-        self.exogenous = nn.Conv2d(latents + width, after, 1)
+        self.exogenous = nn.Conv2d(latents + width, after, 1) if more else None
         self.block = Bottleneck(width, inner, after, kernel)
-        for last in (self.prior.layers[-1], self.posterior.layers[-1]):
-            nn.init.zeros_(cast(nn.Conv2d, last).weight)
+        self.prior.scale_last(0.0)
 
 
 class Decoded(NamedTuple):
@@ -96,13 +102,23 @@ class PublishedHVAE(ci.Mechanism):
         order = [(self.sides[i], self.widths[i]) for i in reversed(range(len(self.widths))) for _ in range(self.blocks)]
         after = [width for _, width in order[1:]] + [order[-1][1]]
         self.levels = nn.ModuleList(
-            Level(width, out, self.latents, self.context.width, self.bottleneck, side)
-            for (side, width), out in zip(order, after, strict=True)
+            Level(width, out, self.latents, self.context.width, self.bottleneck, side, more=i + 1 < len(order))
+            for i, ((side, width), out) in enumerate(zip(order, after, strict=True))
         )
+        self._calm()
         self.bias = nn.ParameterList(
             torch.zeros(1, width, side, side) for side, width in zip(self.sides, self.widths, strict=True)
         )
         self.to_loc, self.to_scale = (nn.Conv2d(self.widths[0], channels, 1) for _ in range(2))
+
+    def _calm(self) -> None:
+        """Scale what each block adds by one over the root of their number, so that deep stacks begin calmly."""
+        encoding = [block for block in [*self.stages.modules(), *self.down] if isinstance(block, Bottleneck)]
+        for block in encoding:
+            block.scale_last(len(encoding) ** -0.5)
+        for level in cast(Iterable[Level], self.levels):
+            level.block.scale_last(len(self.levels) ** -0.5)
+            level.enter.weight.data *= len(self.levels) ** -0.5
 
     def _bottleneck(self, before: int, after: int) -> Bottleneck:
         return Bottleneck(before, max(1, before // self.bottleneck), after)
@@ -133,7 +149,7 @@ class PublishedHVAE(ci.Mechanism):
             drawn, cost = choose(i, level, h, here, Normal(shift, log_scale.exp(), validate_args=False))
             z[f"z{i}"], kl = drawn, kl + cost
             h = level.block(h + features + level.enter(torch.cat([drawn, here], 1)))
-            above = level.exogenous(torch.cat([drawn, features], 1))
+            above = above if level.exogenous is None else level.exogenous(torch.cat([drawn, features], 1))
         return Decoded(0.5 + 0.5 * self.to_loc(h), self.scale_floor + F.softplus(self.to_scale(h) - 2), z, kl)
 
     def infer(self, unit: Tensor, parents: Values) -> Decoded:
@@ -153,9 +169,10 @@ class PublishedHVAE(ci.Mechanism):
         return self.decode(parents, n, lambda i, level, h, maps, prior: (z[f"z{i}"], 0.0))
 
     def noise(self, n: int) -> Noise:
-        parents = {name: torch.zeros(n) for name in self.parents}
+        device = self.to_loc.weight.device
+        parents = {name: torch.zeros(n, device=device) for name in self.parents}
         z = self.decode(parents, n, lambda i, level, h, maps, prior: (prior.sample(), 0.0)).z
-        return {**z, PIXEL_NOISE: torch.randn(n, *self.variable.value_shape)}
+        return {**z, PIXEL_NOISE: torch.randn(n, *self.variable.value_shape, device=device)}
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         u = cast(dict[str, Tensor], u)

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cases import WAYS as CASES
 from matplotlib.figure import Figure
 
-WAYS = ("published", "ours, published sizes", "ours")
+WAYS = tuple(CASES)
+
 SAID = {
     "fit": "fit, a step",
     "finetune": "finetune, a step",
@@ -29,7 +31,7 @@ def speeds(records: Sequence[Record], size: int, batch: int, threads: int) -> li
     for work, said in SAID.items():
         here = {r["way"]: r for r in records if chosen(r, work, size, batch, threads)}
         if here:
-            cells = [f"{here[way]['images per s']:.0f}" for way in WAYS]
+            cells = [f"{here[way]['images per s']:.3g}" for way in WAYS]
             times = [f"**{here[way]['images per s'] / here['published']['images per s']:.1f}**" for way in WAYS[1:]]
             rows.append(f"| {said} | {cells[0]} | {cells[1]}: {times[0]} | {cells[2]}: {times[1]} |")
     return rows
@@ -86,7 +88,7 @@ def main(results: Path, image: Path | None) -> None:
             print(f"| | {' | '.join(WAYS)} |\n| --- | --- | --- | --- |")
             print("\n".join(speeds(records, size, batch, threads)))
     for where, costs in said["fit step"].items():
-        print(f"\n{where}\n")
+        print(f"\nA fit step, {where}\n\n| | parameters, M | GFLOP | peak memory, MB |\n| --- | --- | --- | --- |")
         print("\n".join(f"| {way} | " + " | ".join(f"{v:.3g}" for v in costs[way].values()) + " |" for way in WAYS))
     if image:
         plot(records, image)

@@ -39,12 +39,10 @@ def times(size: int, batch: int, threads: int, rounds: int, device: str) -> list
         if work == "sweep" and batch != 1:
             continue
         timers = {way: _timer(case.action(work), threads, device) for way, case in cases.items()}
-        for timer in timers.values():
-            timer.timeit(1)  # caches warm up
         seconds: dict[str, list[float]] = {way: [] for way in timers}
         for _ in range(rounds):
             for way, timer in timers.items():
-                seconds[way].append(timer.timeit(1).median)
+                seconds[way].append(timer.timeit(1).median)  # which warms up first
         images = TARGETS if work == "sweep" else batch
         for way, taken in seconds.items():
             median = statistics.median(taken)
@@ -64,7 +62,7 @@ def _timer(action: Any, threads: int, device: str) -> Timer:
 
 
 def work_of_a_fit_step(size: int, batch: int) -> dict[str, dict[str, float]]:
-    """By way: parameters in millions, floating-point operations (10^9), and peak memory over what was there before, in MB."""
+    """By way, on the CPU: parameters in millions, operations (10^9), and peak memory over what was there before, in MB."""
     found = {}
     for way in WAYS:
         case = Case(way, size, batch)

@@ -41,11 +41,10 @@ def another(values: Tensor, discrete: bool, seed: int) -> Tensor:
 
 def answers(model: ci.CausalModel, values: Mapping[str, Tensor], name: str, targets: Tensor) -> World:
     """The counterfactual world of every item."""
-    with seeded(0, torch.device("cpu")):
-        parts = [
-            model.do({k: v[rows] for k, v in values.items()}, **{name: targets[rows]})
-            for rows in torch.arange(len(targets)).split(CHUNK)
-        ]
+    parts = [
+        model.do({k: v[rows] for k, v in values.items()}, **{name: targets[rows]})
+        for rows in torch.arange(len(targets)).split(CHUNK)
+    ]
     return {key: torch.cat([part[key] for part in parts]) for key in model.graph}
 
 

@@ -50,7 +50,7 @@ def readers(train: dict[str, Tensor], val: dict[str, Tensor], out: Path, role: s
         (ci.Regressor, ci.Regressor.cnn(NUMBERS, encoder=encoder, seed=seed), NUMBERS),
         (ci.Classifier, ci.Classifier.cnn(DIGITS, encoder=encoder, seed=seed), DIGITS),
     ):
-        folder = out / f"{role}_{kind.__name__.lower()}"
+        folder = out / f"{role}_{kind.__name__.lower()}_{steps}"
         if not folder.exists():
             labels, held = ({name: rows[name] for name in names} for rows in (train, val))
             new.fit(train["x"], labels, (val["x"], held), recipe=recipe, augment=POSE, seed=seed).save(folder)
@@ -83,15 +83,17 @@ def trained(
     return model
 
 
-def judged(model: ci.CausalModel, test: dict[str, Tensor], judges: list[ci.Reader], features: Any) -> dict[str, Any]:
-    """Every number of the protocol."""
+def judged(
+    model: ci.CausalModel, test: dict[str, Tensor], judges: list[ci.Reader], features: Any, others: Tensor
+) -> dict[str, Any]:
+    """Every number of the protocol; `others` are the features of other test images."""
     found: dict[str, Any] = {"effectiveness": {}, "reversibility": {}, "minimality": {}, "realism": {}}
     for name in ("thickness", "intensity", "digit"):
         world = answers(model, test, name, another(test[name], model.graph[name].discrete, seed=0))
         found["effectiveness"][name] = errors(world, model.graph, judges)
         found["reversibility"][name] = reversibility(model, test, name, world)
         found["minimality"][name] = distance(world["x"], test["x"])
-        found["realism"][name] = frechet(features(world["x"]), features(test["x"]))
+        found["realism"][name] = frechet(features(world["x"]), others)
     for tau, said in ((1.0, "noise"), (0.1, "noise x 0.1"), (0.0, "no noise")):
         found[f"composition, {said}"] = composition(model, test, tau, (1, 10))
     return found
@@ -102,9 +104,9 @@ def main(data: Path, out: Path, steps: int, tune: int, seeds: list[int], n: int,
     out.mkdir(parents=True, exist_ok=True)
     start, busy = time.perf_counter(), time.process_time()
     train, val = split(read(data, "train"))
-    test = read(data, "t10k")
-    order = torch.randperm(len(test["x"]), generator=torch.Generator().manual_seed(0))[:n]
-    test = {name: value[order] for name, value in test.items()}
+    every = read(data, "t10k")
+    order = torch.randperm(len(every["x"]), generator=torch.Generator().manual_seed(0))
+    test, others = ({name: value[rows] for name, value in every.items()} for rows in (order[:n], order[n : 2 * n]))
     models = {f"seed {seed}": trained(train, val, out, steps, tune, seed) for seed in seeds}
     neural = readers(train, val, out, "judge", max(2, steps // 4))
     spent = {"minutes": (time.perf_counter() - start) / 60, "CPU minutes": (time.process_time() - busy) / 60}
@@ -115,18 +117,17 @@ def main(data: Path, out: Path, steps: int, tune: int, seeds: list[int], n: int,
             layers = neural[1].network.layers
             return torch.cat([layers(part)[-1].mean((2, 3)) for part in images.split(500)])
 
-    half = n // 2
     table: dict[str, Any] = {
         "published": PUBLISHED,
         "judges on factual images": errors(test, MorphoMNIST(), judges),
-        "realism of test images against others": frechet(features(test["x"][:half]), features(test["x"][half:])),
+        "realism of test images against others": frechet(features(test["x"]), features(others["x"])),
         "realism: features of": "the judging classifier (tu-resnet34), mean over the last map",
         "items": n,
         "steps": {"fit": steps, "finetune": tune},
-        "training": spent,
+        "training of what the folder did not hold": spent,
         "machine": machine(),
     }
-    table |= {name: judged(model, test, judges, features) for name, model in models.items()}
+    table |= {name: judged(model, test, judges, features, features(others["x"])) for name, model in models.items()}
     text = json.dumps(table, indent=1)
     print(text)
     if results:

@@ -2,7 +2,7 @@
 
 Resolutions are counted from fine (0) to coarse.
 Images enter as patches of 2x2 and leave the same way, so that no wide convolution runs at full resolution. Where two by two
-pixels or fewer are left, convolutions are 1x1 (`kernels`, one per resolution): a wider one would hold mostly weights for what is padding.
+pixels or fewer are left, convolutions are 1x1 (`kernels`, one per resolution): a wider one would mostly hold weights for padding.
 """
 
 from collections.abc import Callable, Mapping, Sequence

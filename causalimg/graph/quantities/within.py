@@ -11,8 +11,8 @@ most probable pixel of row i of n,
 
     begin = sum_i (1 - max_{k <= i} r_k),        end = n - sum_i (1 - max_{k >= i} r_k),
 
-the edges where r is 0 or 1 (it is divided by its largest, or by SURE, and cut at 1). To lengthen a structure moves all of its bands, and a gradient
-must know. The band that starts at 0 goes on to the image's edge, and so does that which stops at 1.
+the edges where r is 0 or 1 (it is divided by its largest, or by SURE, and cut at 1). To lengthen a structure moves all of
+its bands, and a gradient must know. The band that starts at 0 goes on to the image's edge, and so does that which stops at 1.
 
 Positional Segmentor-Guided Counterfactual Fine-Tuning for Spatially Localized Image Synthesis (Xia et al., 2026),
 https://arxiv.org/abs/2603.21213
