@@ -11,13 +11,13 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from cases import TARGETS, WAYS, WORK, Case
+from cases import TARGETS, WAYS, WORK, Action, Case
 from machine import machine
-from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 SIZES, BATCHES = (32, 64, 128, 192), (1, 32, 256)
@@ -33,16 +33,19 @@ LARGE = 8 * 128 * 128
 
 def times(size: int, batch: int, threads: int, rounds: int, device: str) -> list[dict[str, Any]]:
     """Seconds of every way and work: one record each."""
+    torch.set_num_threads(threads)
     cases = {way: Case(way, size, batch, device) for way in WAYS}
     found = []
     for work in WORK:
         if work == "sweep" and batch != 1:
             continue
-        timers = {way: _timer(case.action(work), threads, device) for way, case in cases.items()}
-        seconds: dict[str, list[float]] = {way: [] for way in timers}
+        actions = {way: case.action(work) for way, case in cases.items()}
+        for action in actions.values():
+            action()  # what is set up once, and caches
+        seconds: dict[str, list[float]] = {way: [] for way in actions}
         for _ in range(rounds):
-            for way, timer in timers.items():
-                seconds[way].append(timer.timeit(1).median)  # which warms up first
+            for way, action in actions.items():
+                seconds[way].append(_seconds(action, device))
         images = TARGETS if work == "sweep" else batch
         for way, taken in seconds.items():
             median = statistics.median(taken)
@@ -56,9 +59,12 @@ def times(size: int, batch: int, threads: int, rounds: int, device: str) -> list
     return found
 
 
-def _timer(action: Any, threads: int, device: str) -> Timer:
-    wait = "; torch.cuda.synchronize()" if device == "cuda" else ""
-    return Timer(f"action(){wait}", globals={"action": action, "torch": torch}, num_threads=threads)
+def _seconds(action: Action, device: str) -> float:
+    start = time.perf_counter()
+    action()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def work_of_a_fit_step(size: int, batch: int) -> dict[str, dict[str, float]]:
