@@ -46,7 +46,7 @@ class Case:
         self.model.to(device)
         self.mechanism, self.published = self.model.mechanisms["x"], way == "published"
         self.parents = {name: self.world[name] for name in self.mechanism.parents}
-        self.changed = self.parents | {"lv_area": self.parents["lv_area"].flip(0) * 1.1}
+        self.changed = self.parents | {"lv_area": self.parents["lv_area"].flip(0)}
 
     def action(self, work: str) -> Action:
         """What is timed. It may be called again and again."""
