@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 from cases import WAYS as CASES
@@ -44,9 +45,7 @@ def chosen(record: Record, work: str, size: int, batch: int, threads: int) -> bo
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
     """Of log y over log x, least squares: 1 is linear."""
-    u, v = [math.log(x) for x in xs], [math.log(y) for y in ys]
-    mean_u, mean_v = sum(u) / len(u), sum(v) / len(v)
-    return sum((a - mean_u) * (b - mean_v) for a, b in zip(u, v, strict=True)) / sum((a - mean_u) ** 2 for a in u)
+    return linear_regression([math.log(x) for x in xs], [math.log(y) for y in ys]).slope
 
 
 def growth(records: Sequence[Record], work: str, threads: int) -> dict[str, tuple[list[float], list[float]]]:

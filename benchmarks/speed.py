@@ -20,11 +20,10 @@ from cases import TARGETS, WAYS, WORK, Action, Case
 from machine import machine
 from torch.utils.flop_counter import FlopCounterMode
 
-SIZES, BATCHES = (32, 64, 128, 192), (1, 32, 256)
 RATIOS = [(32, 1), (32, 32), (64, 1), (64, 32)]
 """What is measured with every number of threads: size and batch."""
 
-GROWTH = [(size, 8) for size in SIZES] + [(32, batch) for batch in BATCHES if (32, batch) not in RATIOS]
+GROWTH = [(32, 8), (64, 8), (128, 8), (192, 8), (32, 256)]
 """What is measured with the first one only."""
 
 LARGE = 8 * 128 * 128

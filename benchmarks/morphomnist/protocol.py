@@ -16,16 +16,14 @@ import torch
 from torch import Tensor
 
 import causalimg as ci
-from causalimg.mechanisms.mechanism import temper
-from causalimg.training.seeds import seeded
+from causalimg.evaluation.composition import cycles
+from causalimg.evaluation.locality import distance
 
 GREYS = 255.0
 BINS = 10
 CHUNK = 250
 
 World = dict[str, Tensor]
-Table = dict[str, dict[str, float]]
-"""By what was set, by what was measured."""
 
 
 def another(values: Tensor, discrete: bool, seed: int) -> Tensor:
@@ -59,29 +57,20 @@ def errors(world: Mapping[str, Tensor], graph: ci.Graph, judges: Sequence[ci.Rea
     return found
 
 
-def composition(
-    model: ci.CausalModel, values: Mapping[str, Tensor], tau: float, cycles: Sequence[int]
-) -> dict[int, float]:
+def composition(model: ci.CausalModel, values: Mapping[str, Tensor], tau: float) -> dict[int, float]:
     """|x_T - x| by number of cycles T."""
-    mechanism, start = model.mechanisms["x"], values["x"]
-    parents = {name: values[name] for name in mechanism.parents}
-    found, image = {}, start
-    with seeded(0, torch.device("cpu")), torch.no_grad():
-        for cycle in range(1, max(cycles) + 1):
-            image = mechanism.predict(temper(mechanism.abduct(image, parents).u, tau), parents)
-            if cycle in cycles:
-                found[cycle] = distance(image, start)
-    return found
+    found = cycles(model.mechanisms["x"], "x", values, tau, GREYS)
+    return {count: away.mean().item() for count, away in found.items()}
 
 
 def reversibility(model: ci.CausalModel, values: Mapping[str, Tensor], name: str, world: World) -> float:
     """|x'' - x| after the intervention was taken back."""
-    return distance(answers(model, world, name, values[name])["x"], values["x"])
+    return apart(answers(model, world, name, values[name])["x"], values["x"])
 
 
-def distance(images: Tensor, others: Tensor) -> float:
+def apart(images: Tensor, others: Tensor) -> float:
     """Mean absolute difference, in grey levels."""
-    return GREYS * (images - others).abs().mean().item()
+    return distance(images, others, GREYS).mean().item()
 
 
 def frechet(features: Tensor, others: Tensor) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from morphometry import Morphometer
-from protocol import another, answers, composition, distance, errors, frechet, reversibility
+from protocol import another, answers, apart, composition, errors, frechet, reversibility
 from torch import Tensor
 
 import causalimg as ci
@@ -92,10 +92,10 @@ def judged(
         world = answers(model, test, name, another(test[name], model.graph[name].discrete, seed=0))
         found["effectiveness"][name] = errors(world, model.graph, judges)
         found["reversibility"][name] = reversibility(model, test, name, world)
-        found["minimality"][name] = distance(world["x"], test["x"])
+        found["minimality"][name] = apart(world["x"], test["x"])
         found["realism"][name] = frechet(features(world["x"]), others)
     for tau, said in ((1.0, "noise"), (0.1, "noise x 0.1"), (0.0, "no noise")):
-        found[f"composition, {said}"] = composition(model, test, tau, (1, 10))
+        found[f"composition, {said}"] = composition(model, test, tau)
     return found
 
 
@@ -117,17 +117,18 @@ def main(data: Path, out: Path, steps: int, tune: int, seeds: list[int], n: int,
             layers = neural[1].network.layers
             return torch.cat([layers(part)[-1].mean((2, 3)) for part in images.split(500)])
 
+    elsewhere = features(others["x"])
     table: dict[str, Any] = {
         "published": PUBLISHED,
         "judges on factual images": errors(test, MorphoMNIST(), judges),
-        "realism of test images against others": frechet(features(test["x"]), features(others["x"])),
+        "realism of test images against others": frechet(features(test["x"]), elsewhere),
         "realism: features of": "the judging classifier (tu-resnet34), mean over the last map",
         "items": n,
         "steps": {"fit": steps, "finetune": tune},
         "training of what the folder did not hold": spent,
         "machine": machine(),
     }
-    table |= {name: judged(model, test, judges, features, features(others["x"])) for name, model in models.items()}
+    table |= {name: judged(model, test, judges, features, elsewhere) for name, model in models.items()}
     text = json.dumps(table, indent=1)
     print(text)
     if results:

@@ -22,9 +22,7 @@ class Compiled(nn.Module):
             self._tried = True
             try:
                 return self._run(batch)  # type: ignore[no-any-return]
-            except (
-                Exception
-            ) as error:  # compilers fail in more ways than one can name; what is wrong uncompiled raises below
+            except Exception as error:  # compilers fail in ways without a name; what is wrong uncompiled raises below
                 say(f"torch could not compile the step ({type(error).__name__}): it runs uncompiled")
                 self._run = self.step.forward
         return self._run(batch)  # type: ignore[no-any-return]
