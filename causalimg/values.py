@@ -73,3 +73,8 @@ def widen(tensor: Tensor, n: int, item_dims: int = 0) -> Tensor:
     if tensor.ndim == item_dims:
         tensor = tensor[None]
     return tensor.expand(n, *tensor.shape[1:]) if len(tensor) != n else tensor
+
+
+def narrow(tensor: Tensor) -> Tensor:
+    """What `widen` repeated, once; anything else as it is."""
+    return tensor[:1] if len(tensor) > 1 and tensor.stride(0) == 0 else tensor

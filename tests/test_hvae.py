@@ -8,6 +8,7 @@ import torch
 import causalimg as ci
 from causalimg.mechanisms.likelihood import discretised, gaussian
 from causalimg.mechanisms.response import answer
+from causalimg.values import widen
 
 SMALL = {"widths": (8, 16), "latents": (2, 4), "embedding": 8}
 
@@ -150,6 +151,17 @@ def test_what_no_guidance_spoke_for_is_not_answered_to():
     u = hvae.abduct(x, parents).u
     assert (hvae.predict(u, parents | {"s": 1 - parents["s"]}) - x).abs().max() < 1e-5
     assert (hvae.predict(u, parents | {"a": parents["a"] + 1}) - x).abs().mean() > 1e-2
+
+
+def test_the_latents_of_one_image_run_once_however_many_questions_it_is_asked():
+    hvae, x, parents = responsive()
+    u = hvae.abduct(x[:1], {name: value[:1] for name, value in parents.items()}).u
+    rows = []
+    hvae.latent.stages["0"].register_forward_hook(lambda stage, given, features: rows.append(len(features)))
+    repeated = hvae.predict({name: widen(part, 5) for name, part in u.items()}, parents)
+    copied = hvae.predict({name: widen(part, 5).clone() for name, part in u.items()}, parents)
+    assert rows == [1, 5]
+    assert (repeated - copied).abs().max() < 1e-5
 
 
 def test_a_response_is_learnt_from_its_first_step():

@@ -18,7 +18,6 @@ LAYERS = (
     "counterfactual",
     "fitting",
     "scm",
-    "values",
     "viz",
     "data",
     "testing",
@@ -27,6 +26,7 @@ LAYERS = (
     "training",
     "configured",
     "storage",
+    "values",
     "graph",
     "errors",
 )

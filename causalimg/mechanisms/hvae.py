@@ -27,6 +27,7 @@ from causalimg.mechanisms.likelihood import LIKELIHOODS
 from causalimg.mechanisms.mechanism import PIXEL_NOISE, Abduction, Mechanism, Noise, Values
 from causalimg.mechanisms.response import Response, answer
 from causalimg.training.recipe import Recipe
+from causalimg.values import narrow
 
 ORIGIN = "origin"
 """The part of the noise from which an answer is counted."""
@@ -85,7 +86,8 @@ class HVAE(Mechanism):
     def predict(self, u: Noise, parents: Values) -> Tensor:
         u = cast(dict[str, Tensor], u)
         n = len(u[PIXEL_NOISE])
-        loc, scale, found = self._pixels(self.latent.features(u), self._embed(parents, n))
+        latent = self.latent.features({name: narrow(part) for name, part in u.items()})  # one image asked often: once
+        loc, scale, found = self._pixels(latent, self._embed(parents, n))
         unit = loc + scale * u[PIXEL_NOISE]
         if self.answering is not None:
             unit = answer(unit, self.answering(found, self.answering.context(parents, n), u[ORIGIN]))
