@@ -151,3 +151,18 @@ def test_a_smaller_stroke_is_thinner_and_a_darker_one_darker():
     assert thickness(image.numpy()) > 1.5 * thickness(thin.numpy())
     assert intensity(image.numpy()) == pytest.approx(255)
     assert intensity(thin.numpy()) == pytest.approx(127.5, abs=0.1)
+
+
+def test_morphomnist_stands_beside_what_is_published():
+    from beside import DO, axioms, effectiveness
+    from run import PUBLISHED
+
+    ours = {"effectiveness": {name: {"thickness by Morphometer": 0.25} for name in DO}}
+    ours |= {key: dict.fromkeys(DO, 7.0) for key in ("reversibility", "minimality", "realism")}
+    ours |= {f"composition, {noise}": {1: 2.5, 10: 4.5} for noise in ("noise", "noise x 0.1", "no noise")}
+    said = {"published": PUBLISHED, "judges on factual images": {"thickness by Morphometer": 0.125}, "seed 0": ours}
+    table = list(effectiveness(said))
+    assert "| nothing: factual images |  | 0.125 |  |  |  |  |" in table
+    assert "| intensity | published |  | 0.224 |  | 3.52 | 0.935 |" in table
+    assert "| digit | ours, seed 0 | 0.25 |  |  |  |  |" in table
+    assert "| composition, noise x 0.1: 1, 10 cycles | 0.438, 1.55 | 2.5, 4.5 |" in list(axioms(said))
