@@ -1,4 +1,4 @@
-"""The table of docs/performance.md, beside the published one, from what `run.py` wrote.
+"""The tables of docs/morphomnist.md, beside the published one, from what `run.py` wrote.
 
 python benchmarks/morphomnist/beside.py benchmarks/results/morphomnist.json
 """

@@ -45,14 +45,14 @@ PUBLISHED: dict[str, Any] = {
 
 
 def readers(train: dict[str, Tensor], val: dict[str, Tensor], out: Path, role: str, steps: int) -> list[ci.Reader]:
-    """A regressor and a classifier: guides, or judges of another architecture and seed that never guide."""
-    encoder, seed = {"guide": ("tu-resnet18", 0), "judge": ("tu-resnet34", 1)}[role]
+    """A regressor that guides; or a regressor and a classifier of another architecture and seed that judge."""
+    encoder, seed, count = {"guide": ("tu-resnet18", 0, 1), "judge": ("tu-resnet34", 1, 2)}[role]
     recipe = ci.Recipe(steps=steps, batch=64, lr=3e-3)
     made: list[ci.Reader] = []
-    for kind, new, names in (
+    for kind, new, names in [
         (ci.Regressor, ci.Regressor.cnn(NUMBERS, encoder=encoder, seed=seed), NUMBERS),
         (ci.Classifier, ci.Classifier.cnn(DIGITS, encoder=encoder, seed=seed), DIGITS),
-    ):
+    ][:count]:
         folder = out / f"{role}_{kind.__name__.lower()}_{steps}"
         if not folder.exists():
             labels, held = ({name: rows[name] for name in names} for rows in (train, val))
@@ -70,13 +70,13 @@ def trained(
         return ci.CausalModel.load(folder)
     if tune:
         model = trained(train, val, out, steps, 0, seed)
-        guide, _ = readers(train, val, out, "guide", READING * steps // 10)
+        guides = readers(train, val, out, "guide", READING * steps // 10)
         recipe = ci.Recipe(steps=tune, batch=32, lr=2e-3, warmup=tune // 20)
         # exposure is what intensity measures; a stroke has no outline, and change is what was asked for
         settings = ci.Finetuning(recipe=recipe, exposure=0, locality=0, minimality=1)
         some = {name: value[:20000] for name, value in train.items()}
         model.finetune(
-            some, {name: value[:500] for name, value in val.items()}, guidance=[guide], settings=settings, seed=seed
+            some, {name: value[:500] for name, value in val.items()}, guidance=guides, settings=settings, seed=seed
         )
     else:
         model = ci.compile(MorphoMNIST)
