@@ -26,6 +26,16 @@ def check_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
             raise unknown(what, name, known)
 
 
+def check_given(what: str, needed: Iterable[str], given: Iterable[str]) -> None:
+    """Raise ValueError for the first of `needed` that is not among `given`, with the nearest of what was given."""
+    names = sorted(map(str, given))
+    for name in needed:
+        if name not in names:
+            close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+            hint = f" Was {close[0]!r} meant to be it?" if close else ""
+            raise ValueError(f"missing {what} {name!r}.{hint} Given: {', '.join(names) or '(none)'}.")
+
+
 class InvalidSpecError(ValueError):
     """What is wrong with a spec: for each mistake the path of its field, and what; printed as ``where.path: what`` lines."""
 

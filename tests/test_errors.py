@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from causalimg.errors import InvalidSpecError, check_known, located, unknown
+from causalimg.errors import InvalidSpecError, check_given, check_known, located, unknown
 from causalimg.graph import Area
 from causalimg.graph.spec import Spec
 
@@ -60,3 +60,11 @@ def test_an_invalid_spec_survives_the_way_between_processes():
     with pytest.raises(InvalidSpecError) as error:
         Area(3)
     assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
+
+
+def test_what_is_missing_is_named_and_what_was_given_instead():
+    check_given("mask", ["disc"], ["disc", "ring"])
+    with pytest.raises(ValueError, match=r"missing mask 'disc'\. Given: \(none\)\."):
+        check_given("mask", ["disc"], [])
+    with pytest.raises(ValueError, match=r"missing mask 'disc'\. Was 'disk' meant to be it\? Given: disk\."):
+        check_given("mask", ["disc"], ["disk"])
