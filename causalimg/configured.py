@@ -41,6 +41,7 @@ class Configured(nn.Module):
             for name, annotation in annotations.items()
             if ClassVar not in (annotation, get_origin(annotation)) and name in vars(cls)
         }
+        own |= {n: (a, ...) for n, a in inspect.get_annotations(cls, eval_str=True).items() if isinstance(a, type) and issubclass(a, Configured) and n not in vars(cls)}
         cls._settings = create_model(cls.__name__, __base__=cls._settings, __module__=cls.__module__, **own)
 
     def __init__(self, **settings: Any) -> None:
@@ -52,6 +53,11 @@ class Configured(nn.Module):
     def to_data(self) -> dict[str, Any]:
         """Kind and settings as plain JSON data; all of them, so that a later default changes no saved model."""
         return {"kind": type(self).__name__, **self.spec.model_dump(mode="json")}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source, handler):
+        from pydantic_core import core_schema
+        return core_schema.no_info_plain_validator_function(lambda v: v if isinstance(v, cls) else cls.from_data(v), serialization=core_schema.plain_serializer_function_ser_schema(lambda v: v.to_data()))
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:

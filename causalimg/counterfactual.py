@@ -10,10 +10,10 @@ from torch import Tensor
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.scm import Factual
-from causalimg.values import World
+from causalimg.values import World, widen
 from causalimg.viz.counterfactual import ROWS, draw_counterfactuals
 
-Measure = Callable[[Mapping[str, Tensor]], World]
+Readings = Callable[[Mapping[str, Tensor]], World]
 Outline = Callable[[Tensor], World]
 
 
@@ -25,15 +25,16 @@ class Counterfactual(Mapping[str, Tensor]):
     """
 
     def __init__(
-        self, graph: Graph, factual: Factual, action: World, world: World, measure: Measure, outline: Outline
+        self, graph: Graph, factual: Factual, action: World, world: World, readings: Readings, outline: Outline
     ) -> None:
+        n = max(map(len, world.values()))
         self.graph = graph
-        self.action = self._as_asked(action, factual.single)
-        self.factual = self._as_asked(factual.values, factual.single)
         self._world = world
-        self._was = factual.values
-        self._single = factual.single
-        self._measure = measure
+        self._was = {name: widen(value, n) for name, value in factual.values.items()}
+        self._single = factual.single and n == 1
+        self.action = self._as_asked({name: widen(value, n) for name, value in action.items()}, self._single)
+        self.factual = self._as_asked(self._was, self._single)
+        self._readings = readings
         self._outline = outline
 
     @staticmethod
@@ -55,18 +56,18 @@ class Counterfactual(Mapping[str, Tensor]):
         return len(self._world)
 
     def __repr__(self) -> str:
-        set_to = ", ".join(f"{name}={_brief(value)}" for name, value in self.action.items())
-        return f"Counterfactual(do({set_to}), {', '.join(self)})"
+        settings = ", ".join(f"{name}={_brief(value)}" for name, value in self.action.items())
+        return f"Counterfactual(do({settings}), {', '.join(self)})"
 
     @cached_property
     def measured(self) -> World:
         """What the readers read off the counterfactual images, hard, in declared units."""
-        return self._as_asked(self._measure(self._world), self._single)
+        return self._as_asked(self._readings(self._world), self._single)
 
     @cached_property
     def measured_before(self) -> World:
         """What the readers read off the factual images."""
-        return self._as_asked(self._measure(self._was), self._single)
+        return self._as_asked(self._readings(self._was), self._single)
 
     def plot(self, path: str | Path | None = None, image: str | None = None) -> Any:
         """Factual | counterfactual | difference of the first items, with the structures outlined; written to `path`.
@@ -83,9 +84,9 @@ class Counterfactual(Mapping[str, Tensor]):
         return draw_counterfactuals(before, after, outlines, captions, bounds=bounds, path=path)
 
     def _caption(self, row: int) -> str:
-        return "\n".join(line for name in self.action for line in self._said(name, row))
+        return "\n".join(line for name in self.action for line in self._describe(name, row))
 
-    def _said(self, name: str, row: int) -> Iterator[str]:
+    def _describe(self, name: str, row: int) -> Iterator[str]:
         variable = self.graph[name]
         if variable.value_shape:
             return

@@ -11,9 +11,8 @@ import PIL.Image
 
 from causalimg.data.phantoms import Heart, Sample
 from causalimg.evaluation import Comparison, evaluate
-from causalimg.fitting.guided import Finetuning
 from causalimg.graph import scale
-from causalimg.mechanisms import HVAE
+from causalimg.mechanisms import HVAE, Deform, Edited
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Segmentor
 from causalimg.study import SMALL
@@ -46,12 +45,12 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
         )
         for i, encoder in enumerate(ENCODERS)
     )
-    model = compile(heart.graph, guide, x=HVAE(**SMALL))
+    model = compile(heart.graph, guide, x=Edited(base=HVAE(**SMALL), edit=Deform()))
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=2e-3))
     before, first = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 
-    settings = Finetuning(recipe=Recipe(steps=max(1, steps // 2), batch=24, lr=2e-3, warmup=20))
-    finetuned = model.finetune(train.values, val.values, guidance=[guide], settings=settings, seed=seed)
+    recipe = Recipe(steps=max(1, steps // 2), batch=24, lr=2e-3, warmup=20)
+    finetuned = model.finetune(train.values, val.values, guidance=[guide], recipe=recipe, seed=seed)
     after, second = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 
     draw_history(fitted["x"].rows, title="fit of the image", path=out / "fit.png")

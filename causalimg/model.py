@@ -1,6 +1,6 @@
 """The model a user holds: declared as a graph, compiled, fitted, fine-tuned, asked.
 
-    model = compile(Heart, segmentor, x=HVAE(widths=(32, 64, 128)))
+    model = compile(Heart, segmentor, x=Edited(base=HVAE(widths=(32, 64, 128)), edit=Deform()))
     model.fit(train, val)                                  # likelihood
     model.finetune(train, val, guidance=[segmentor])       # Seg-CFT
     cf = model.do(x, lv_area=900.0)                        # do = predict ∘ act ∘ abduct
@@ -18,21 +18,19 @@ from torch import Tensor
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual
 from causalimg.errors import check_known
-from causalimg.fitting.finetune import finetune, guiding_readers
-from causalimg.fitting.guidance import Guide
-from causalimg.fitting.guided import Finetuning
-from causalimg.fitting.heed import Heed, heed
-from causalimg.fitting.likelihood import fit_mechanism
+from causalimg.fit import fit_mechanism
 from causalimg.graph import Graph, as_graph
+from causalimg.guidance import Bound, Permuted, Sampler, Term, View
+from causalimg.guidance.finetune import expand, finetune, guiding_readers
+from causalimg.guidance.sensitivity import sensitivity
 from causalimg.mechanisms import Mechanism, default_mechanism
-from causalimg.readers.fingerprint import fingerprint
-from causalimg.readers.panel import Panel
-from causalimg.readers.reader import Reader
+from causalimg.readers.reader import Reader, fingerprint
+from causalimg.readers.reader_set import ReaderSet
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
 from causalimg.training.recipe import Recipe
 from causalimg.training.seeds import seeded
-from causalimg.values import Columns, World, columns, widen
+from causalimg.values import Columns, World, check_allowed, columns
 
 
 def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanism) -> "CausalModel":
@@ -45,13 +43,13 @@ def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanis
     check_known("variable", mechanisms, declared)
     chosen = {name: mechanisms.get(name) or default_mechanism(name, declared[name]) for name in declared}
     bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
-    return CausalModel(declared, bound, Panel(declared, readers))
+    return CausalModel(declared, bound, ReaderSet(declared, readers))
 
 
 class CausalModel(SCM):
     """A deep structural causal model with readers for what is measured on its images. Made by `compile` or `load`."""
 
-    def __init__(self, graph: Graph, mechanisms: Mapping[str, Mechanism], readers: "Panel") -> None:
+    def __init__(self, graph: Graph, mechanisms: Mapping[str, Mechanism], readers: ReaderSet) -> None:
         super().__init__(graph, mechanisms)
         self.readers = readers
         self.guided_by: list[str] = []  # fingerprints: who guided may not judge
@@ -67,7 +65,7 @@ class CausalModel(SCM):
         log: Path | None = None,
         **recipes: Recipe,
     ) -> dict[str, History]:
-        """Fit every mechanism by likelihood; returns their histories. Columns a reader can fill may be missing.
+        """Fit every mechanism by its `loss` (the likelihood, for all of ours); returns their histories. Columns a reader can fill may be missing.
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
         for a JSONL file per variable.
@@ -79,7 +77,7 @@ class CausalModel(SCM):
         held_out = None if val is None else self.complete(val)
         logs = {name: None if log is None else log / f"{name}.jsonl" for name in self.graph}
         return {
-            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name, mechanism.recipe), seed, logs[name])
+            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name), seed, logs[name])
             for name, mechanism in self.mechanisms.items()
         }
 
@@ -88,34 +86,38 @@ class CausalModel(SCM):
         train: Columns,
         val: Columns | None = None,
         *,
-        guidance: Sequence[Guide],
-        settings: Finetuning = Finetuning(),
+        guidance: Sequence[Reader | Term],
+        sampler: Sampler = Permuted(),
+        view: View = View(),
+        bound: Bound | None = None,
+        recipe: Recipe | None = None,
         seed: int = 0,
         log: Path | None = None,
     ) -> History:
         """Counterfactual fine-tuning of the image mechanism under `guidance` (Xia et al., 2025, arXiv:2509.24913).
 
-        The guided readings of the counterfactual approach their targets while the likelihood stays within a tolerance of
-        the fitted model's. `guidance`: readers, `Guidance` (a reader with a weight, a distance, targets), and functions of your
-        own from `Imagined` counterfactuals to a loss per item, in any mixture. Readers are left as they are.
+        `guidance`: terms of a loss, such as `Target(segmentor)`; a reader in the list stands for the terms of `preset`.
+        `sampler` draws what is set in each row, `view` says how guides see the answer, `bound` how much what was fitted may
+        lose (by default 1 %, where fitted weights are trained), `recipe` how it trains. Readers are left as they are.
 
-        The history has F, its excess over the bound, the multiplier λ, the share of steps that violated the bound, and the
-        loss of every variable; where the bound was not held in the end, a warning says so. Raises ValueError where nobody
-        guides anything.
+        The history has the loss of every term and, with a bound, F, its excess over the bound, the multiplier λ, and the share
+        of steps that violated the bound; where the bound was not held in the end, a warning says so. Raises ValueError where
+        nobody guides anything, for two terms of one label, and for a bound that can do nothing.
         """
-        readers = guiding_readers(guidance)
+        terms = expand(self.graph, guidance)
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
-        history = finetune(self, data, held_out, guidance, settings, seed, log)
-        self.guided_by += [fingerprint(reader) for reader in readers]
+        history = finetune(
+            self, data, held_out, terms, sampler=sampler, view=view, bound=bound, recipe=recipe, seed=seed, log=log
+        )
+        self.guided_by += [fingerprint(reader) for reader in guiding_readers(terms)]
         return history
 
-    def heed(self, values: Columns, readers: Sequence[Reader] | None = None, *, seed: int = 0) -> Heed:
-        """How far the image follows each of its causes that `readers` (default: the model's) read, before or after
-        fine-tuning: the slope of the reading on what was asked for, by variable."""
+    def sensitivity(self, values: Columns, readers: Sequence[Reader] | None = None, *, seed: int = 0) -> dict[str, float]:
+        """How far the image follows each of its causes that `readers` (default: the model's) read: the slope of the reading
+        on what was asked for, by variable; 1 follows, 0 ignores."""
         world = self.complete(values)
-        with seeded(seed, self.device):
-            return heed(self, world, self.readers.readers if readers is None else readers)
+        return sensitivity(self, world, self.readers.readers if readers is None else readers, seed=seed)
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -135,12 +137,11 @@ class CausalModel(SCM):
 
     @torch.no_grad()
     def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
-        """What was seen, completed by the readers, and the noise that explains it. Ask it as often as you like."""
+        """What was seen, completed by the readers, with the noise that explains it. Ask it as often as you like: an image is
+        encoded once, when the first answer needs it."""
         given = x if hasattr(x, "keys") else {self._only_image(): x}
         known, single = columns(self.graph, given, self.device)
-        world = self._filled(known)
-        with seeded(seed, self.device):
-            return Factual(world, self.explain(world), single)
+        return Factual(self, self._filled(known), single=single, seed=seed)
 
     def act(self, factual: Factual, /, **interventions: Any) -> World:
         """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
@@ -158,12 +159,10 @@ class CausalModel(SCM):
     @torch.no_grad()
     def predict(self, factual: Factual, action: World, /) -> Counterfactual:
         """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was."""
-        n = max([factual.n, *map(len, action.values())])
-        if n != factual.n:
-            factual = factual.widened(n)
-        action = {name: widen(value, n, len(self.graph[name].value_shape)) for name, value in action.items()}
+        if factual.scm is not self:
+            raise ValueError("this Factual was abducted by another model: its noise means nothing here; abduct it again")
         world = self.propagate(factual, action)
-        return Counterfactual(self.graph, factual, action, world, self.measure, self.readers.outlines)
+        return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one."""
@@ -177,8 +176,11 @@ class CausalModel(SCM):
         check_known("variable", given.keys(), self.graph)
         seen = {name: given[name] for name in given.keys() if name in self.graph.images}  # noqa: SIM118
         images, single = columns(self.graph, seen, self.device)
-        read = self.readers.read_all(images, self._readable(images))
+        read = self._read(images)
         return {name: value[0] for name, value in read.items()} if single else read
+
+    def _read(self, images: Mapping[str, Tensor]) -> World:
+        return self.readers.read_all(images, self._readable(images))
 
     def complete(self, given: Columns) -> World:
         """`given`, checked, with what is missing read off its images. Raises ValueError that lists what nothing supplies."""
@@ -191,12 +193,13 @@ class CausalModel(SCM):
             raise ValueError(
                 f"missing: {', '.join(lost)}. Give a value for each, or compile the model with a reader of it."
             )
-        if readable:
+        read = self.readers.read_all(world, readable) if readable else {}
+        for name, value in read.items():
             try:
-                world = world | columns(self.graph, self.readers.read_all(world, readable), self.device)[0]
+                check_allowed(name, self.graph[name], value)
             except ValueError as error:
                 raise ValueError(f"{error}, as it is read off the image: give its value instead") from None
-        return {name: world[name] for name in self.graph}
+        return {name: read[name] if name in read else world[name] for name in self.graph}
 
     def _readable(self, world: Mapping[str, Tensor]) -> list[str]:
         return [name for name in self.readers.by_variable if self.graph.image_of(name) in world]
@@ -235,7 +238,7 @@ class CausalModel(SCM):
         mechanisms = {name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()}
         if (code := [data["code"] for data in spec["readers"] if "code" in data]) and not readers:
             raise ValueError(f"{folder}: no file holds {', '.join(code)}: pass all readers, load(folder, *readers)")
-        model = cls(graph, mechanisms, Panel(graph, readers or [Reader.from_data(data) for data in spec["readers"]]))
+        model = cls(graph, mechanisms, ReaderSet(graph, readers or [Reader.from_data(data) for data in spec["readers"]]))
         model.load_state_dict(tensors)
         model.guided_by = spec["guided_by"]
         return model

@@ -8,37 +8,51 @@ A counterfactual takes three steps, each a function of its own::
     prediction  v' = f(pa', u) for the effects of what was set; all else keeps its value exactly
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from causalimg.graph import Graph
-from causalimg.mechanisms.mechanism import Mechanism, Noise
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen
+from causalimg.propagation import propagate
+from causalimg.training.seeds import seeded
 from causalimg.values import World, widen
 
+POSITIONS = 1_000_003
+"""The seeds of two variables are so far apart: their draws are independent."""
 
-class Factual(NamedTuple):
-    """What was seen, and the noise that explains it. `single`: it was one item, without a batch dimension."""
 
-    values: World
-    noise: dict[str, Noise]
-    single: bool = False
+
+class Factual:
+    """What was seen of `n` items, and the noise that explains it: abducted when an answer first needs it, and kept.
+
+    `values`: every variable, (n, ...). `single`: it was one item, without a batch dimension. The noise of a variable is drawn
+    with `seed`, the same whichever questions are asked before.
+    """
+
+    def __init__(self, scm: "SCM", values: World, *, single: bool = False, seed: int = 0) -> None:
+        self.scm, self.values, self.single, self.seed = scm, values, single, seed
+        self._noise: dict[str, Noise] = {}
 
     @property
     def n(self) -> int:
-        """The number of items."""
-        return len(next(iter(self.values.values())))
+        """How many items."""
+        return max(map(len, self.values.values()), default=0)
 
-    def widened(self, n: int) -> "Factual":
-        """One item asked `n` questions: its values and noise repeated, without a copy."""
-        noise = {name: _each(u, n) for name, u in self.noise.items()}
-        return Factual({name: widen(value, n) for name, value in self.values.items()}, noise, False)
+    def seen(self, name: str) -> Seen:
+        """The value of a variable and of its parents."""
+        return Seen(self.values[name], self.scm.parents(self.values, name))
 
-
-def _each(u: Noise, n: int) -> Noise:
-    return widen(u, n) if isinstance(u, Tensor) else {key: widen(part, n) for key, part in u.items()}
+    @torch.no_grad()
+    def noise(self, name: str) -> Noise:
+        """The noise of a variable, (n, ...)."""
+        if name not in self._noise:
+            value, parents = self.seen(name)
+            position = list(self.scm.graph).index(name)
+            with seeded(self.seed + POSITIONS * position, value.device):
+                self._noise[name] = self.scm.mechanisms[name].abduct(value, parents)
+        return self._noise[name]
 
 
 class SCM(nn.Module):
@@ -55,31 +69,25 @@ class SCM(nn.Module):
         """The values of the parents of `name`."""
         return {parent: values[parent] for parent in self.graph.parents(name)}
 
-    def explain(self, values: World, names: Iterable[str] | None = None) -> dict[str, Noise]:
-        """The noise of every variable (or of `names`), given all values."""
-        wanted = self.graph if names is None else names
-        return {name: self.mechanisms[name].abduct(values[name], self.parents(values, name)).u for name in wanted}
-
     def propagate(self, factual: Factual, action: World) -> World:
-        """The world under `action`. Only effects of what was set are predicted anew."""
-        moved = self.graph.descendants(*action)
-        world: World = {}
-        for name in self.graph:
-            if name in action:
-                world[name] = action[name]
-            elif name in moved:
-                world[name] = self.mechanisms[name].predict(factual.noise[name], self.parents(world, name))
-            else:
-                world[name] = factual.values[name]
-        return world
+        """The world under `action`, of `factual.n` rows or, for one factual item, of as many as `action` has.
+
+        Only effects of what was set are predicted anew, from the noise of the factual items as it is.
+        """
+        n = max([factual.n, *map(len, action.values())]) if factual.n else 0
+        wide = {name: widen(value, n) for name, value in factual.values.items()}
+        return propagate(
+            self.graph,
+            wide,
+            {name: widen(value, n) for name, value in action.items()},
+            lambda name, parents: self.mechanisms[name].counterfactual(
+                factual.noise(name), parents, factual.seen(name)
+            ),
+        )
 
     @torch.no_grad()
     def draw(self, n: int, action: World) -> World:
         """`n` samples of the observational (no action) or the interventional distribution."""
-        world: World = {}
-        for name, mechanism in self.mechanisms.items():
-            if name in action:
-                world[name] = widen(action[name], n, len(self.graph[name].value_shape))
-            else:
-                world[name] = mechanism.predict(mechanism.noise(n), self.parents(world, name))
-        return world
+        given = {name: widen(value, n) for name, value in action.items()}
+        draw = lambda name, parents: self.mechanisms[name].predict(self.mechanisms[name].noise(n), parents)  # noqa: E731
+        return propagate(self.graph, {}, given, draw)

@@ -1,6 +1,6 @@
 """What users write, as columns of a batch: checked against the graph, in natural units, with the row in every complaint."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -36,7 +36,8 @@ def columns(graph: Graph, given: Columns, device: torch.device | str = "cpu") ->
     for name, length in batched.items():
         if length not in (1, n):
             raise ValueError(f"{name}: {length} items, but {max(batched, key=batched.__getitem__)} has {n}")
-    return {name: widen(t, n, len(graph[name].value_shape)) for name, t in world.items()}, not batched
+    rows = {name: t if name in batched else t[None] for name, t in world.items()}
+    return {name: widen(t, n) for name, t in rows.items()}, not batched
 
 
 def column(name: str, variable: Variable, value: Any, device: torch.device | str = "cpu") -> Tensor:
@@ -68,13 +69,24 @@ def check_allowed(name: str, variable: Variable, tensor: Tensor) -> None:
     raise ValueError(f"{name}, row {row}: {value.item():g} is not {variable.allowed}{more}")
 
 
-def widen(tensor: Tensor, n: int, item_dims: int = 0) -> Tensor:
-    """`tensor` with a batch dimension of `n`; what is one item is repeated without a copy."""
-    if tensor.ndim == item_dims:
-        tensor = tensor[None]
+def widen(tensor: Tensor, n: int) -> Tensor:
+    """`tensor` with `n` rows: as it is or, if it has one, repeated without a copy."""
     return tensor.expand(n, *tensor.shape[1:]) if len(tensor) != n else tensor
 
 
-def narrow(tensor: Tensor) -> Tensor:
-    """What `widen` repeated, once; anything else as it is."""
-    return tensor[:1] if len(tensor) > 1 and tensor.stride(0) == 0 else tensor
+def map_tensors(change, nest):
+    if isinstance(nest, Tensor):
+        return change(nest)
+    if isinstance(nest, Mapping):
+        return {k: map_tensors(change, v) for k, v in nest.items()}
+    parts = [map_tensors(change, v) for v in nest]
+    return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
+
+
+def leaves(nest, path=""):
+    if isinstance(nest, Tensor):
+        yield path, nest
+        return
+    items = nest.items() if isinstance(nest, Mapping) else zip(getattr(nest, "_fields", range(len(nest))), nest)
+    for k, v in items:
+        yield from leaves(v, f"{path}.{k}" if path else str(k))

@@ -13,7 +13,7 @@ from causalimg.configured import Configured
 from causalimg.evaluation import effectiveness
 from causalimg.evaluation.locality import dilate, grey_levels, neighbourhood
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image, Outlined, Within
-from causalimg.readers.fingerprint import fingerprint
+from causalimg.readers.reader import fingerprint
 from causalimg.readers.reader import Reader
 
 SIZE = 32

@@ -26,7 +26,7 @@ from torch.nn.functional import softplus
 
 from causalimg.graph import Continuous
 from causalimg.mechanisms.hypernetwork import Hypernetwork
-from causalimg.mechanisms.mechanism import Abduction, Mechanism, Noise, Values
+from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
 from causalimg.mechanisms.supports import Standardise
 from causalimg.training.recipe import Recipe
 
@@ -34,10 +34,10 @@ BOX = 5.0
 """Half the width of the spline, in standard deviations of what the parents leave open."""
 
 
-class ConditionalFlow(Mechanism):
+class ConditionalFlow(Likelihood):
     """Conditional affine and spline flow for `Continuous` variables, within their bounds.
 
-    `bins` of the spline (0: the affine part alone), `width` of the network that heeds the parents.
+    `bins` of the spline (0: the affine part alone), `width` of the network that sees the parents.
     """
 
     handles = (Continuous,)
@@ -63,11 +63,16 @@ class ConditionalFlow(Mechanism):
         return torch.randn(n, device=device, dtype=_widest(device))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        noise = cast(Tensor, u)
-        value: Tensor = ComposeTransform(self._steps(parents, len(noise))).inv(_exact(noise)[:, None])
+        n = rows(u, parents)
+        noise = _exact(cast(Tensor, u)).expand(n)[:, None]
+        value: Tensor = ComposeTransform(self._steps(parents, n)).inv(noise)
         return value[:, 0].to(self.center)
 
-    def abduct(self, value: Tensor, parents: Values) -> Abduction:
+    def abduct(self, value: Tensor, parents: Values) -> Noise:
+        u: Tensor = ComposeTransform(self._steps(parents, len(value)))(_exact(value)[:, None])
+        return u[:, 0].to(value.device, _widest(value.device))
+
+    def explain(self, value: Tensor, parents: Values) -> Abduction:
         u = _exact(value)[:, None]
         log_slope = torch.zeros_like(u)
         for step in self._steps(parents, len(value)):

@@ -19,14 +19,14 @@ from torch.distributions import Gumbel
 
 from causalimg.graph import Categorical
 from causalimg.mechanisms.hypernetwork import Hypernetwork
-from causalimg.mechanisms.mechanism import Abduction, Mechanism, Noise, Values
+from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
 from causalimg.training.recipe import Recipe
 
 LEAD = 1e-4
 """By how much the factual level wins at least: rounding must not turn a draw."""
 
 
-class GumbelMax(Mechanism):
+class GumbelMax(Likelihood):
     """Gumbel-max mechanism for `Categorical` variables; `width` of the network that gives the logits."""
 
     handles = (Categorical,)
@@ -44,10 +44,9 @@ class GumbelMax(Mechanism):
         return gumbels
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        noise = cast(Tensor, u)
-        return (self._logits(parents, len(noise)) + noise).argmax(dim=1)
+        return (self._logits(parents, rows(u, parents)) + cast(Tensor, u)).argmax(dim=1)
 
-    def abduct(self, value: Tensor, parents: Values) -> Abduction:
+    def explain(self, value: Tensor, parents: Values) -> Abduction:
         logits = self._logits(parents, len(value))
         won = value.long()[:, None]
         highest = self.noise(len(value))[:, :1]

@@ -5,7 +5,7 @@ Images enter as patches of 2x2 and leave the same way, so that no wide convoluti
 pixels or fewer are left, convolutions are 1x1 (`kernels`, one per resolution): a wider one would mostly hold weights for padding.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,12 +14,12 @@ from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from causalimg.graph import Variable
+from causalimg.graph import Image, Variable
 from causalimg.mechanisms.blocks import Stage, double, perceptron
 from causalimg.mechanisms.context import Context
 
-Latents = dict[str, Tensor]
-"""z by resolution, ``"z0"`` the finest: each (batch, latents, height, width)."""
+Latents = tuple[Tensor, ...]
+"""z per resolution that has latents, coarse to fine: each (batch, latents, height, width)."""
 
 
 class Embedding(nn.Module):
@@ -61,11 +61,15 @@ def _merge_patches(before: int, after: int) -> nn.Module:
 
 
 class Inference(NamedTuple):
-    """Latents, the features they make per resolution (None where finer than all latents), and KL(q || p) in nats, (batch,)."""
+    """Latents, the features they make per resolution (None where finer than all latents), and (posterior, prior) per latent."""
 
     z: Latents
     features: list[Tensor | None]
-    kl: Tensor
+    pairs: list[tuple[Normal, Normal]]
+
+    def divergence(self) -> Tensor:
+        """KL(q || p) in nats, (batch,)."""
+        return torch.stack([kl_divergence(q, p).flatten(1).sum(1) for q, p in self.pairs]).sum(0)
 
 
 class LatentStream(nn.Module):
@@ -78,36 +82,32 @@ class LatentStream(nn.Module):
         self.latents = list(latents)
         self.finest = min(i for i, count in enumerate(latents) if count)
         self.levels = list(range(len(widths) - 1, self.finest - 1, -1))
+        self.with_z = [i for i in self.levels if latents[i]]
         own = [max(8, width // 2) for width in widths]
         self.start = nn.Parameter(torch.zeros(1, own[-1], *size))
-        self.up = nn.ModuleDict({str(i): nn.Conv2d(own[i + 1], own[i], 1) for i in self.levels[1:]})
-        self.stages = nn.ModuleDict({str(i): Stage(own[i], 0, 1, kernels[i]) for i in self.levels})
-        with_z = [i for i in self.levels if latents[i]]
-        self.prior = nn.ModuleDict({str(i): _quiet(nn.Conv2d(own[i], 2 * latents[i], 1)) for i in with_z})
-        self.posterior = nn.ModuleDict(
-            {
-                str(i): _quiet(nn.Conv2d(own[i] + widths[i], 2 * latents[i], kernels[i], padding=kernels[i] // 2))
-                for i in with_z
-            }
+        self.up = _by_level(self.levels[1:], lambda i: nn.Conv2d(own[i + 1], own[i], 1))
+        self.stages = _by_level(self.levels, lambda i: Stage(own[i], 0, 1, kernels[i]))
+        self.prior = _by_level(self.with_z, lambda i: _near_zero(nn.Conv2d(own[i], 2 * latents[i], 1)))
+        self.posterior = _by_level(
+            self.with_z,
+            lambda i: _near_zero(
+                nn.Conv2d(own[i] + widths[i], 2 * latents[i], kernels[i], padding=kernels[i] // 2)
+            ),
         )
-        self.enter = nn.ModuleDict({str(i): nn.Conv2d(latents[i], own[i], 1) for i in with_z})
+        self.enter = _by_level(self.with_z, lambda i: nn.Conv2d(latents[i], own[i], 1))
         self.widths = own
 
     def infer(self, encoded: Sequence[Tensor]) -> Inference:
         """A draw of z from the posterior, given the encoder's features."""
-        divergence = encoded[0].new_zeros(len(encoded[0]))
+        pairs: list[tuple[Normal, Normal]] = []
 
         def from_posterior(level: int, features: Tensor, prior: Normal) -> Tensor:
-            nonlocal divergence
-            shift, log_scale = self.posterior[str(level)](torch.cat([features, encoded[level]], 1)).chunk(2, 1)
-            # in units of the prior, so that KL depends on shift and log_scale alone, however narrow the prior has become
-            loc, scale = prior.loc + prior.scale * shift, prior.scale * _below_one(log_scale)
-            posterior = Normal(loc, scale, validate_args=False)
-            divergence = divergence + kl_divergence(posterior, prior).flatten(1).sum(1)
+            posterior = self._posterior(level, torch.cat([features, encoded[level]], 1), prior)
+            pairs.append((posterior, prior))
             return posterior.rsample()
 
         z, features = self._run(len(encoded[0]), from_posterior)
-        return Inference(z, features, divergence)
+        return Inference(z, features, pairs)
 
     def draw(self, n: int) -> Latents:
         """`n` draws of z from the prior."""
@@ -115,11 +115,21 @@ class LatentStream(nn.Module):
 
     def features(self, z: Latents) -> list[Tensor | None]:
         """The features that given latents make, fine to coarse."""
-        n = len(next(iter(z.values())))
-        return self._run(n, lambda level, features, prior: z[f"z{level}"])[1]
+        by_level = dict(zip(self.with_z, z, strict=True))
+        return self._run(len(z[0]), lambda level, features, prior: by_level[level])[1]
+
+    def _posterior(self, level: int, features: Tensor, prior: Normal) -> Normal:
+        """In units of the prior, so that KL depends on shift and scale alone, however narrow the prior has become."""
+        shift, log_scale = self.posterior[str(level)](features).chunk(2, 1)
+        scale = prior.scale * _at_most_one(log_scale)
+        return Normal(prior.loc + prior.scale * shift, scale, validate_args=False)
+
+    def _prior(self, level: int, features: Tensor) -> Normal:
+        loc, log_scale = self.prior[str(level)](features).chunk(2, 1)
+        return Normal(loc, (1.5 * torch.tanh(log_scale)).exp(), validate_args=False)
 
     def _run(self, n: int, choose: Callable[[int, Tensor, Normal], Tensor]) -> tuple[Latents, list[Tensor | None]]:
-        z: Latents = {}
+        z: list[Tensor] = []
         found: list[Tensor | None] = [None] * len(self.latents)
         features = self.start.expand(n, -1, -1, -1)
         for level in self.levels:
@@ -127,25 +137,26 @@ class LatentStream(nn.Module):
             if key in self.up:
                 features = double(features, self.up[key])
             if key in self.prior:
-                loc, log_scale = self.prior[key](features).chunk(2, 1)
-                z[f"z{level}"] = choose(
-                    level, features, Normal(loc, (1.5 * torch.tanh(log_scale)).exp(), validate_args=False)
-                )
-                features = features + self.enter[key](z[f"z{level}"])
+                z.append(choose(level, features, self._prior(level, features)))
+                features = features + self.enter[key](z[-1])
             features = self.stages[key](features, None)
             found[level] = features
-        return z, found
+        return tuple(z), found
 
 
-def _quiet(layer: nn.Conv2d) -> nn.Conv2d:
+def _by_level(levels: Iterable[int], make: Callable[[int], nn.Module]) -> nn.ModuleDict:
+    return nn.ModuleDict({str(level): make(level) for level in levels})
+
+
+def _near_zero(layer: nn.Conv2d) -> nn.Conv2d:
     """Near zero at the start: prior and posterior begin as standard normals."""
     nn.init.normal_(layer.weight, std=1e-3)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
 
 
-def _below_one(log_scale: Tensor) -> Tensor:
-    """A scale between e^-5 and about 1: a posterior much wider than its prior would only shout."""
+def _at_most_one(log_scale: Tensor) -> Tensor:
+    """A scale between e^-5 and about 1: a posterior that is wider than its prior adds noise and no information."""
     return torch.exp(-5.0 * torch.sigmoid(-log_scale - 2.0))
 
 
@@ -175,14 +186,31 @@ class Decoder(nn.Module):
             nn.Conv2d(8, 2 * channels, 3, padding=1),
         )
 
-    def forward(self, latent: Sequence[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Location, raw scale, and the features they were made of, fine to coarse."""
+    def forward(self, latent: Sequence[Tensor | None], embedding: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Location and raw scale. Latents of one image serve every row of `embedding`."""
         coarsest = len(self.stages) - 1
-        found = [self.stages[coarsest](self.enter[str(coarsest)](latent[coarsest]), embedding)]
+        features = self.stages[coarsest](self.enter[str(coarsest)](latent[coarsest]), embedding)
         for level in reversed(range(coarsest)):
-            features = double(found[0], self.up[level])
+            features = double(features, self.up[level])
             if latent[level] is not None:
                 features = features + self.enter[str(level)](latent[level])
-            found.insert(0, self.stages[level](features, embedding))
-        loc, raw_scale = self.to_pixels(found[0]).chunk(2, 1)
-        return loc, raw_scale, found
+            features = self.stages[level](features, embedding)
+        loc, raw_scale = self.to_pixels(features).chunk(2, 1)
+        return loc, raw_scale
+
+
+def kernels_of(size: tuple[int, int], levels: int) -> list[int]:
+    """The side of the convolutions' kernels per resolution, fine to coarse, for images of `size`."""
+    return [3 if max(size) // 2 ** (level + 1) > 2 else 1 for level in range(levels)]
+
+
+def check_divisible(what: str, image: Image, levels: int) -> None:
+    """Raise ValueError, with the nearest size that works, for an image that can't be halved `levels` times."""
+    factor = 2**levels
+    height, width = image.shape[1:]
+    nearest = tuple(max(factor, round(side / factor) * factor) for side in (height, width))
+    if (height, width) != nearest:
+        raise ValueError(
+            f"{what}: {height}x{width} is not divisible by {factor} ({levels} widths); "
+            f"the nearest size that works is {nearest[0]}x{nearest[1]}"
+        )

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from causalimg.errors import check_known
 from causalimg.graph import Categorical, Continuous
 from causalimg.mechanisms.context import Context
-from causalimg.mechanisms.mechanism import Abduction, Mechanism, Noise, Values
+from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
 
 
-class LinearGaussian(Mechanism):
+class LinearGaussian(Likelihood):
     """Linear in its parents with Gaussian noise, for `Continuous` variables without bounds.
 
     Made with coefficients in natural units it is a known truth; `weights` by parent, one per level for a categorical one,
@@ -63,10 +63,9 @@ class LinearGaussian(Mechanism):
         return torch.randn(n, device=self.sigma.device)
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        u = cast(Tensor, u)
-        return self._mean(parents, len(u)) + self.sigma * u
+        return self._mean(parents, rows(u, parents)) + self.sigma * cast(Tensor, u)
 
-    def abduct(self, value: Tensor, parents: Values) -> Abduction:
+    def explain(self, value: Tensor, parents: Values) -> Abduction:
         u = (value - self._mean(parents, len(value))) / self.sigma
         return Abduction(u, 0.5 * u.square() + self.sigma.log() + 0.5 * math.log(2 * math.pi))
 

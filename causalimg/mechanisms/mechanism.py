@@ -1,19 +1,23 @@
-"""The contract: a mechanism turns noise into a value and back; going back also says how likely the value was.
+"""The contract: a mechanism turns noise into a value and back.
 
     noise(n)               -> u          draw exogenous noise for n samples
     predict(u, parents)    -> value      v := f(pa, u)
-    abduct(value, parents) -> u, nll     the noise that explains the value, and (a bound on) its negative log-likelihood
+    abduct(value, parents) -> u          the noise that explains the value
+    loss(value, parents)   -> (batch,)   what `fit` minimises
 
-Training minimises ``abduct(...).nll``; a counterfactual is ``predict(abduct(v, pa).u, pa')``. Nothing is computed twice: an
-image is encoded once, however many questions are asked of it.
+A mechanism that can say how likely a value was is a `Likelihood`: it has `explain(value, parents) -> u, nll` besides. A bound on
+the likelihood, a score and a report ask for that type.
 
-Values travel in natural units: a continuous variable as float32 of shape (batch,), a categorical one as int64 level
-indices of shape (batch,), an image as float32 of shape (batch, channels, height, width). Parents arrive by name.
+A counterfactual is ``predict(abduct(v, pa), pa')``. Where what was seen counts beyond the noise that explains it (an edit
+of the image, see `edited`), a mechanism has its own `counterfactual`.
+
+Values are in natural units: a continuous variable is float32 of shape (batch,), a categorical one int64 level indices of shape
+(batch,), an image float32 of shape (batch, channels, height, width). Parents arrive by name.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, Union
 
 from torch import Tensor, nn
 
@@ -21,39 +25,58 @@ from causalimg.configured import Configured
 from causalimg.graph import Graph, Variable
 from causalimg.mechanisms.context import Context
 from causalimg.training.recipe import Recipe
+from causalimg.values import leaves
 
 Values = Mapping[str, Tensor]
-Noise = Tensor | dict[str, Tensor]
-"""Exogenous noise: a tensor, or several by name; the first dimension counts samples."""
-
-PIXEL_NOISE = "eps"
-"""By this name an image mechanism calls the part of its noise that it adds pixel by pixel."""
+Noise = Union[Tensor, tuple["Noise", ...]]
+"""Exogenous noise: a tensor, or a (named) tuple of them; the first dimension counts samples."""
 
 
-def temper(u: Noise, tau: float) -> Noise:
-    """`u` with its pixels' noise, if it has any, multiplied by the temperature `tau`.
+class ImageNoise(NamedTuple):
+    """Noise of an image with a part for every pixel: ``x = loc + scale * pixels``.
 
-    For training and judging only: with `tau` other than 1 the null intervention does not return the image, so `do` has none.
+    `latents`: tensors (batch, ...), coarse to fine. `pixels`: (batch, channels, height, width).
     """
-    if isinstance(u, Tensor) or PIXEL_NOISE not in u:
-        return u
-    return {**u, PIXEL_NOISE: tau * u[PIXEL_NOISE]}
+
+    latents: tuple[Tensor, ...]
+    pixels: Tensor
+
+
+def temper(u: Noise, temperature: float) -> Noise:
+    """`u` with the noise of its pixels, if it has any, multiplied by `temperature`.
+
+    For training and evaluation only: at another temperature than 1 the null intervention does not return the image.
+    """
+    return u._replace(pixels=temperature * u.pixels) if isinstance(u, ImageNoise) else u
+
+
+def rows(u: Noise, parents: Values) -> int:
+    """How many samples `u` and `parents` describe together: either may be one sample that serves all rows of the other."""
+    lengths = {len(part) for _, part in leaves(u)} | {len(column) for column in parents.values()}
+    return 0 if 0 in lengths else max(lengths)
+
+
+class Seen(NamedTuple):
+    """What was seen of a variable, (batch, *value_shape), and of its parents, (batch, ...) by name."""
+
+    value: Tensor
+    parents: Values
 
 
 class Abduction(NamedTuple):
-    """What `abduct` found: noise `u`, and `nll` in nats per sample, shape (batch,)."""
+    """What `explain` returns: noise `u`, and `nll` in nats per sample, shape (batch,)."""
 
     u: Noise
     nll: Tensor
 
 
 class Mechanism(Configured, ABC):
-    """How a variable comes about from its parents and noise. Subclass it, and write four methods.
+    """How a variable comes about from its parents and noise.
 
-    Annotated class attributes are settings (see `Configured`). `build` makes the layers once `variable` and `parents` are
-    known; the other three are the contract above. `abduct` must be differentiable in the mechanism's parameters, `predict`
-    in the noise and the parents too. `predict(abduct(v, pa).u, pa)` returns `v`, to 1e-5 of its scale, whatever randomness
-    `abduct` draws. Hold yours to it with `causalimg.testing.check_mechanism`.
+    To write one, subclass it (or `Likelihood`). Annotated class attributes are settings (see `Configured`). `build` makes the
+    layers once `variable` and `parents` are known; then come the four methods of the contract. `loss` is differentiable in the
+    parameters, `predict` in the noise and in the parents. ``predict(abduct(v, pa), pa)`` returns ``v``, to `tolerance`,
+    whatever `abduct` draws. Noise of one sample serves every row of `parents`. `causalimg.testing.check_mechanism` tests all this.
     """
 
     handles: ClassVar[tuple[type[Variable], ...]]
@@ -61,6 +84,12 @@ class Mechanism(Configured, ABC):
 
     recipe: ClassVar[Recipe] = Recipe()
     """How `fit` trains it, where the user doesn't say otherwise."""
+
+    tuning: ClassVar[Recipe] = Recipe(steps=400, batch=24, lr=2e-3, warmup=20)
+    """How `finetune` trains it, or its edit, where the user doesn't say otherwise."""
+
+    tolerance: ClassVar[float] = 1e-5
+    """How exactly `predict` inverts `abduct`, as a share of the standard deviation of the values."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -80,8 +109,19 @@ class Mechanism(Configured, ABC):
         """The value, shape (batch, *variable.value_shape), that noise `u` and `parents` bring about."""
 
     @abstractmethod
-    def abduct(self, value: Tensor, parents: Values) -> Abduction:
-        """The noise that explains `value` under `parents`, and how unlikely it was."""
+    def abduct(self, value: Tensor, parents: Values) -> Noise:
+        """The noise that explains `value` under `parents`."""
+
+    @abstractmethod
+    def loss(self, value: Tensor, parents: Values) -> Tensor:
+        """What `fit` minimises, shape (batch,): summed over the dimensions of a value."""
+
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen) -> Tensor:
+        """The value under `parents`, where `seen` is what was seen and `u` explains it: shape (batch, *variable.value_shape).
+
+        Under the parents that were seen it is what was seen, to `tolerance`. By default, what `predict` gives.
+        """
+        return self.predict(u, parents)
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         """See the training data once, before training: the place to fit standardisation. Extend it with ``super()``."""
@@ -89,23 +129,54 @@ class Mechanism(Configured, ABC):
             if isinstance(module, Context):
                 module.standardise(parents)
 
-    def prepare_finetuning(self, parents: Iterable[str]) -> list[nn.Module]:
-        """Hear which `parents` will be intervened on, before fine-tuning; returns what it should train: all, if not replaced."""
-        return [self]
+    def prepare_finetuning(self, parents: Iterable[str]) -> nn.Module:
+        """Learn which `parents` fine-tuning will change; returns the part of the mechanism that it trains. By default, all."""
+        return self
+
+    @property
+    def unwrapped(self) -> "Mechanism":
+        """The mechanism that `fit` trains: this one, or the one that it wraps."""
+        return self
 
     def bind(self, graph: Graph, name: str) -> Self:
         """A new mechanism with these settings, built for the variable `name` of `graph`.
 
         Raises TypeError where this kind of mechanism can't produce that kind of variable.
         """
-        bound = type(self)(**dict(self.spec))
-        bound.variable = graph[name]
-        bound.parents = {parent: graph[parent] for parent in graph.parents(name)}
-        if not isinstance(bound.variable, bound.handles):
-            handled = " or ".join(kind.__name__ for kind in bound.handles)
-            raise TypeError(f"{name}: {type(self).__name__} produces {handled}, not {type(bound.variable).__name__}")
         try:
-            bound.build()
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-        return bound
+            return self.built(graph[name], {parent: graph[parent] for parent in graph.parents(name)})
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+
+    def built(self, variable: Variable, parents: Mapping[str, Variable]) -> Self:
+        """A new mechanism with these settings, built for `variable`. Raises TypeError for a kind of variable that it doesn't handle."""
+        made = type(self)(**dict(self.spec))
+        if not isinstance(variable, made.handles):
+            handled = " or ".join(kind.__name__ for kind in made.handles)
+            raise TypeError(f"{type(self).__name__} produces {handled}, not {type(variable).__name__}")
+        made.variable, made.parents = variable, dict(parents)
+        made.build()
+        return made
+
+
+class Likelihood(Mechanism, ABC):
+    """A mechanism that says how likely a value was: exactly, or by a bound on it.
+
+    Write `explain` in place of `abduct` and `loss`. Write `abduct` too where the noise alone costs less.
+    """
+
+    @abstractmethod
+    def explain(self, value: Tensor, parents: Values) -> Abduction:
+        """The noise that explains `value`, and (a bound on) the negative log-likelihood of `value`, in one pass."""
+
+    def abduct(self, value: Tensor, parents: Values) -> Noise:
+        return self.explain(value, parents).u
+
+    def loss(self, value: Tensor, parents: Values) -> Tensor:
+        return self.explain(value, parents).nll
+
+
+def likelihood_of(mechanism: Mechanism) -> Likelihood | None:
+    """`mechanism`, or the one that it wraps, if that is a `Likelihood`."""
+    unwrapped = mechanism.unwrapped
+    return unwrapped if isinstance(unwrapped, Likelihood) else None

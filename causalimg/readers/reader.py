@@ -9,8 +9,10 @@ A reader on disk is JSON (kind, settings, report) and tensors, see `storage`.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from hashlib import sha256
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from causalimg import storage
@@ -89,3 +91,19 @@ class Reader(Configured, ABC):
         table = [[f"{self.fitted['held_out']} images held out", *next(iter(scores.values()))], *rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join("  ".join(map(str.rjust, row, widths)) for row in table)
+
+
+def fingerprint(network: Configured) -> str:
+    """Twelve hex digits of the network's parameters; of its kind and settings, if it has none.
+
+    Names, settings and buffers don't count: wrapped, renamed or calibrated anew, it is the same network still.
+    """
+    digest = sha256()
+    parameters = list(network.parameters())
+    for parameter in parameters:
+        numbers = parameter.detach().cpu().contiguous()
+        digest.update(f"{numbers.dtype}{tuple(numbers.shape)}".encode())
+        digest.update(numbers.view(-1).view(torch.uint8).numpy().tobytes())
+    if not parameters:
+        digest.update(repr(network.to_data()).encode())
+    return digest.hexdigest()[:12]

@@ -1,15 +1,14 @@
 """What a law is held against: a mechanism, and data that it was prepared with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor
 
 from causalimg.graph import Categorical, Continuous, Graph, Image, Variable
-from causalimg.mechanisms.mechanism import Abduction, Mechanism, Noise
+from causalimg.mechanisms.mechanism import Abduction, Likelihood, Mechanism, Noise, likelihood_of
 
 
 @dataclass(frozen=True)
@@ -42,18 +41,41 @@ class Case:
         """The standard deviation of all values."""
         return float(self.value.double().std())
 
-    def rows(self, rows: slice) -> dict[str, Tensor]:
-        """The parents of some rows."""
-        return {parent: column[rows] for parent, column in self.parents.items()}
+    @property
+    def likelihood(self) -> Likelihood | None:
+        """The likelihood of the mechanism, if it has one."""
+        return likelihood_of(self.mechanism)
 
-    def abduct(self, seed: int = 0) -> Abduction:
+    def tolerance(self) -> dict[str, float]:
+        """How near an inversion must be: the mechanism's own tolerance."""
+        return {"rtol": self.mechanism.tolerance, "atol": self.mechanism.tolerance * self.scale}
+
+    def rows(self, rows: slice, shift: int = 0) -> dict[str, Tensor]:
+        """The parents of some rows; with `shift`, those of later ones."""
+        return {parent: column.roll(shift)[rows] for parent, column in self.parents.items()}
+
+    def abduct(self, seed: int = 0) -> Noise:
         """The same at every call with the same `seed`."""
         torch.manual_seed(seed)
         return self.mechanism.abduct(self.value, self.parents)
 
+    def loss(self, seed: int = 0) -> Tensor:
+        """The same at every call with the same `seed`."""
+        torch.manual_seed(seed)
+        return self.mechanism.loss(self.value, self.parents)
+
+    def explain(self, seed: int = 0, rows: slice = slice(None)) -> Abduction:
+        """The same at every call with the same `seed`. Only of a likelihood."""
+        torch.manual_seed(seed)
+        return cast(Likelihood, self.likelihood).explain(self.value[rows], self.rows(rows))
+
+    def nll(self, rows: slice = slice(None)) -> Tensor | None:
+        """Of a likelihood, the nll of some rows."""
+        return None if self.likelihood is None else self.explain(rows=rows).nll
+
     def nll_is_drawn(self) -> bool:
-        """Whether the nll depends on what `abduct` draws."""
-        return not torch.equal(self.abduct(seed=0).nll, self.abduct(seed=1).nll)
+        """Whether the nll depends on what `explain` draws."""
+        return not torch.equal(self.explain(seed=0).nll, self.explain(seed=1).nll)
 
 
 def _values(variable: Variable, drive: Tensor) -> Tensor:
@@ -71,13 +93,3 @@ def _values(variable: Variable, drive: Tensor) -> Tensor:
         if bound is not None:
             values[row : row + 1] = bound
     return values.clamp(-inf if low is None else low, inf if high is None else high)
-
-
-def parts(u: Noise) -> dict[str, Tensor]:
-    """Noise by name; a single tensor's name is ''."""
-    return {"": u} if isinstance(u, Tensor) else u
-
-
-def map_noise(change: Callable[[Tensor], Tensor], u: Noise) -> Noise:
-    """`u` with every tensor changed."""
-    return change(u) if isinstance(u, Tensor) else {name: change(part) for name, part in u.items()}

@@ -26,18 +26,19 @@ def check_mechanism(
 
 
 def training_helps(case: Case) -> None:
-    """A few steps of training lower the mean nll, or keep it where it is at its lowest."""
-    parameters = [p for p in case.mechanism.parameters() if p.requires_grad]
+    """A few steps of training lower the mean loss, or keep it where it is at its lowest."""
+    fitted = case.mechanism.unwrapped
+    parameters = [p for p in fitted.parameters() if p.requires_grad]
     if not parameters:
         return
-    before = case.abduct().nll.mean().item()
-    optimizer = torch.optim.Adam(parameters, lr=case.mechanism.recipe.lr)
+    before = case.loss().mean().item()
+    optimizer = torch.optim.Adam(parameters, lr=fitted.recipe.lr)
     for step in range(STEPS):
         optimizer.zero_grad()
-        case.abduct(seed=step).nll.mean().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, case.mechanism.recipe.clip)
+        case.loss(seed=step).mean().backward()
+        torch.nn.utils.clip_grad_norm_(parameters, fitted.recipe.clip)
         optimizer.step()
-    after = case.abduct().nll.mean().item()
+    after = case.loss().mean().item()
     assert after < before + 1e-3 * (1 + abs(before)), f"{before:.4g} before {STEPS} steps, {after:.4g} after them"
 
 

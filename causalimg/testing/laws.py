@@ -3,14 +3,16 @@
 import json
 from collections.abc import Callable
 from operator import itemgetter
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
 from causalimg.graph import Categorical, Image
-from causalimg.mechanisms.mechanism import Mechanism
-from causalimg.testing.case import Case, map_noise, parts
+from causalimg.mechanisms.mechanism import Likelihood, Mechanism, Noise, Seen
+from causalimg.testing.case import Case
+from causalimg.values import leaves, map_tensors
 
 Law = Callable[[Case], None]
 DRAWS = 2048
@@ -19,7 +21,7 @@ DRAWS = 2048
 def noise_has_a_row_per_sample(case: Case) -> None:
     """noise(n) has n rows, for 0, 1 and many, is finite, and lives on the mechanism's device."""
     for n in (0, 1, len(case.value)):
-        for part in parts(case.mechanism.noise(n)).values():
+        for _, part in leaves(case.mechanism.noise(n)):
             assert len(part) == n, f"noise({n}) has shape {tuple(part.shape)}"
             assert part.device == case.value.device, (
                 f"the noise is on {part.device}, the mechanism on {case.value.device}"
@@ -37,57 +39,93 @@ def predictions_are_values(case: Case) -> None:
 
 
 def abduction_finds_noise(case: Case) -> None:
-    """abduct(...).u has the names, shapes and types of noise(n)."""
-    drawn, found = parts(case.mechanism.noise(len(case.value))), parts(case.abduct().u)
+    """abduct(value, pa) has the parts, shapes and types of noise(n)."""
+    drawn, found = dict(leaves(case.mechanism.noise(len(case.value)))), dict(leaves(case.abduct()))
     assert set(found) == set(drawn), f"parts {sorted(found)}, but noise has {sorted(drawn)}"
     for name, part in drawn.items():
         assert found[name].shape == part.shape, f"shape {tuple(found[name].shape)}, but noise has {tuple(part.shape)}"
         assert found[name].dtype == part.dtype, f"{found[name].dtype}, but noise is {part.dtype}"
 
 
-def nll_reaches_every_parameter(case: Case) -> None:
-    """nll is finite, of shape (batch,), and gives every parameter that requires grad a finite gradient."""
-    nll = case.abduct().nll
+def loss_reaches_every_fitted_parameter(case: Case) -> None:
+    """loss is finite, of shape (batch,), and gives every parameter that `fit` trains a finite gradient."""
+    loss = case.loss()
+    assert loss.shape == (len(case.value),), f"loss has shape {tuple(loss.shape)}"
+    assert loss.isfinite().all(), f"loss is not finite: {loss}"
+    _check_gradients(loss, {name: p for name, p in case.mechanism.unwrapped.named_parameters() if p.requires_grad})
+
+
+def explaining_is_abduction_with_a_likelihood(case: Case) -> None:
+    """explain(value, pa) has the noise of abduct, and an nll that is finite, of shape (batch,)."""
+    if case.likelihood is None:
+        return
+    u, nll = case.explain()
     assert nll.shape == (len(case.value),), f"nll has shape {tuple(nll.shape)}"
     assert nll.isfinite().all(), f"nll is not finite: {nll}"
-    _check_gradients(nll, {name: p for name, p in case.mechanism.named_parameters() if p.requires_grad})
+    for (name, one), (_, other) in zip(leaves(u), leaves(case.abduct()), strict=True):
+        assert_close(one, other, msg=lambda text, name=name: f"noise {name} of explain is not that of abduct: {text}")
 
 
 def prediction_undoes_abduction(case: Case) -> None:
-    """predict(abduct(v, pa).u, pa) is v to 1e-5 of its scale, whatever abduct draws, for data and for what was predicted."""
+    """predict(abduct(v, pa), pa) is v to the mechanism's tolerance, whatever abduct draws, for data and for predictions."""
     with torch.no_grad():
         predicted = case.mechanism.predict(case.mechanism.noise(len(case.value)), case.parents)
         for value in (case.value, case.value, predicted, predicted):
-            again = case.mechanism.predict(case.mechanism.abduct(value, case.parents).u, case.parents)
-            assert_close(again, value, rtol=1e-5, atol=1e-5 * case.scale)
+            again = case.mechanism.predict(case.mechanism.abduct(value, case.parents), case.parents)
+            assert_close(again, value, **case.tolerance())
+
+
+def nothing_asked_changes_nothing(case: Case) -> None:
+    """counterfactual under the parents that were seen is what was seen, to the mechanism's tolerance."""
+    with torch.no_grad():
+        u, seen = case.mechanism.abduct(case.value, case.parents), Seen(case.value, case.parents)
+        assert_close(case.mechanism.counterfactual(u, case.parents, seen), case.value, **case.tolerance())
+
+
+def one_noise_serves_every_row_of_parents(case: Case) -> None:
+    """predict and counterfactual with the noise of one sample answer for every row of parents."""
+    if not case.parents:
+        return
+    n, first = len(case.value), slice(0, 1)
+    with torch.no_grad():
+        u = map_tensors(itemgetter(first), case.abduct())
+        copied = map_tensors(lambda part: part.repeat(n, *(1 for _ in part.shape[1:])), u)
+        seen = Seen(case.value[first], case.rows(first))
+        alone, copies = (case.mechanism.predict(noise, case.parents) for noise in (u, copied))
+        assert alone.shape == copies.shape, f"shape {tuple(alone.shape)}, expected {tuple(copies.shape)}"
+        assert_close(alone, copies, rtol=1e-4, atol=1e-4 * case.scale)
+        answers = [case.mechanism.counterfactual(noise, case.parents, seen) for noise in (u, copied)]
+        assert_close(*answers, rtol=1e-4, atol=1e-4 * case.scale)
 
 
 def rows_do_not_mix(case: Case) -> None:
-    """What predict gives for a row, and the nll unless it is drawn, are the same alone as in a batch."""
-    u, nll = case.abduct()
-    together = case.mechanism.predict(u, case.parents)
+    """What predict and counterfactual give for a row, and the nll unless it is drawn, are the same alone as in a batch."""
+    u, nll = case.abduct(), case.nll()
+    changed = case.rows(slice(None, None), shift=1)
+    together = _both(case, u, slice(None), changed)
     for i in range(min(4, len(case.value))):
         row = slice(i, i + 1)
-        alone = case.mechanism.predict(map_noise(itemgetter(row), u), case.rows(row))
-        assert_close(alone, together[row], rtol=1e-4, atol=1e-4 * case.scale)
-        if not case.nll_is_drawn():
-            assert_close(case.mechanism.abduct(case.value[row], case.rows(row)).nll, nll[row], rtol=1e-4, atol=1e-4)
+        alone = _both(case, map_tensors(itemgetter(row), u), row, {k: v[row] for k, v in changed.items()})
+        for one, all_ in zip(alone, together, strict=True):
+            assert_close(one, all_[row], rtol=1e-4, atol=1e-4 * case.scale)
+        if nll is not None and not case.nll_is_drawn():
+            assert_close(case.nll(row), nll[row], rtol=1e-4, atol=1e-4)
 
 
 def prediction_is_differentiable(case: Case) -> None:
     """predict is differentiable in the noise and in the continuous parents, unless the variable is discrete."""
     if case.variable.discrete:
         return
-    u = map_noise(lambda part: part.detach().requires_grad_(), case.abduct().u)
+    u = map_tensors(lambda part: part.detach().requires_grad_(), case.abduct())
     parents = {name: column.clone().requires_grad_(column.is_floating_point()) for name, column in case.parents.items()}
-    wanted = {f"noise {name}": part for name, part in parts(u).items()} | parents
+    wanted = {f"noise {name}": part for name, part in leaves(u)} | parents
     value = case.mechanism.predict(u, parents)
     _check_gradients(value, {name: tensor for name, tensor in wanted.items() if tensor.requires_grad})
 
 
 def nll_is_of_a_density(case: Case) -> None:
     """exp(-nll) of a number, in its natural unit, adds up to one over what predict gives, unless the nll is drawn."""
-    if isinstance(case.variable, Image) or case.nll_is_drawn():
+    if isinstance(case.variable, Image) or case.likelihood is None or case.nll_is_drawn():
         return
     with torch.no_grad():
         for row in range(2):
@@ -110,13 +148,21 @@ LAWS: tuple[Law, ...] = (
     noise_has_a_row_per_sample,
     predictions_are_values,
     abduction_finds_noise,
-    nll_reaches_every_parameter,
+    loss_reaches_every_fitted_parameter,
+    explaining_is_abduction_with_a_likelihood,
     prediction_undoes_abduction,
+    nothing_asked_changes_nothing,
+    one_noise_serves_every_row_of_parents,
     rows_do_not_mix,
     prediction_is_differentiable,
     nll_is_of_a_density,
     a_saved_copy_is_the_same,
 )
+
+
+def _both(case: Case, u: Noise, rows: slice, changed: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    seen = Seen(case.value[rows], case.rows(rows))
+    return case.mechanism.predict(u, case.rows(rows)), case.mechanism.counterfactual(u, changed, seen)
 
 
 def _check_gradients(values: Tensor, wanted: dict[str, Tensor]) -> None:
@@ -131,14 +177,16 @@ def _check_gradients(values: Tensor, wanted: dict[str, Tensor]) -> None:
 def _total_probability(case: Case, row: int) -> float:
     """The integral (sum, for levels) of exp(-nll) under the parents of `row`, on a grid that is dense where predictions are."""
 
+    likelihood = cast(Likelihood, case.likelihood)
+
     def parents(n: int) -> dict[str, Tensor]:
         return {name: column[row].expand(n, *column[row].shape) for name, column in case.parents.items()}
 
     if isinstance(case.variable, Categorical):
         grid = torch.arange(len(case.variable.levels), device=case.value.device)
-        return float(case.mechanism.abduct(grid, parents(len(grid))).nll.neg().exp().sum())
+        return float(likelihood.explain(grid, parents(len(grid))).nll.neg().exp().sum())
     draws = case.mechanism.predict(case.mechanism.noise(DRAWS), parents(DRAWS)).sort().values
     grid = torch.cat([torch.lerp(draws[:-1], draws[1:], step / 8) for step in range(8)]).sort().values
-    inside = torch.trapezoid(case.mechanism.abduct(grid, parents(len(grid))).nll.neg().exp(), grid)
+    inside = torch.trapezoid(likelihood.explain(grid, parents(len(grid))).nll.neg().exp(), grid)
     on_bounds = (draws == draws[:1]).float().mean() + (draws == draws[-1:]).float().mean()  # atoms have no density
     return float(inside + on_bounds)

@@ -19,6 +19,7 @@ from causalimg.training.learner import Learner, learning_rate, train_mode
 from causalimg.training.progress import progress
 from causalimg.training.recipe import Recipe
 from causalimg.training.recorder import Recorder
+from causalimg.values import leaves
 from causalimg.training.seeds import seeded
 from causalimg.training.selection import Selection
 
@@ -68,7 +69,7 @@ def train(
         stream = batches(data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
         for t in range(1, recipe.steps + 1):
             batch = next(stream)
-            recorder.count(*learner.learn(t, batch), samples=len(next(iter(batch.values()))))
+            recorder.count(*learner.learn(t, batch), samples=len(next(iter(leaves(batch)))[1]))
             average.update()
             if t in logged:
                 row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}

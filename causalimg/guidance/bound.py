@@ -1,4 +1,4 @@
-"""An inequality on the likelihood, by the augmented Lagrangian.
+"""An inequality on what was fitted, by the augmented Lagrangian.
 
     minimise L    subject to    F ≤ c
 
@@ -8,19 +8,30 @@ vanish: a model better than the bound is never pushed back to it.
 """
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
+from causalimg.graph.spec import Spec
 
-class Bound(nn.Module):
-    """The term that holds ``excess = F - c`` at or below zero. The multiplier is a buffer and follows step by step.
 
-    `rate` scales the multiplier's step: the excess of one batch is a noisy estimate.
+class Bound(Spec):
+    """F, the loss of `fit` (negative log-likelihood or its bound) on factual images, may rise by `tolerance`, a share of |F|.
+
+    For mechanisms whose fitted weights are trained. `rho` is the penalty; `rate` scales the multiplier's step, since the excess
+    of one batch is a noisy estimate.
     """
 
-    def __init__(self, rho: float, rate: float = 0.1) -> None:
+    tolerance: NonNegativeFloat = 0.01
+    rho: PositiveFloat = 5.0
+    rate: PositiveFloat = 0.1
+
+
+class Constraint(nn.Module):
+    """The term that holds ``excess = F - c`` at or below zero. The multiplier λ is a buffer and follows step by step."""
+
+    def __init__(self, bound: Bound) -> None:
         super().__init__()
-        self.rho = rho
-        self.rate = rate
+        self.rho, self.rate = bound.rho, bound.rate
         self.multiplier = nn.Buffer(torch.zeros(()))
 
     def forward(self, excess: Tensor) -> Tensor:

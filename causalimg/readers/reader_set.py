@@ -10,7 +10,7 @@ from causalimg.graph import Graph
 from causalimg.readers.reader import Reader
 
 
-class Panel(nn.Module):
+class ReaderSet(nn.Module):
     """`readers`, asked together. `by_variable` says who reads what.
 
     Raises ValueError for a reader that reads nothing of `graph`, and for two that read the same variable.
@@ -63,3 +63,16 @@ class Panel(nn.Module):
         for reader in self.readers:
             found |= reader.masks(images)
         return found
+
+
+def outlines(readers, images):
+    found = {}
+    for reader in readers:
+        for name, mask in reader.masks(images).items():
+            found[name] = found[name] | mask if name in found else mask
+    return found
+
+
+def widened(mask: Tensor, reach: int) -> Tensor:
+    """`mask`, bool (batch, height, width), and all that is within `reach` pixels of it, diagonally too."""
+    return nn.functional.max_pool2d(mask.float()[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0] > 0

@@ -1,12 +1,24 @@
-"""Random changes of exposure, noise and position between a counterfactual and its guide.
+"""The guide's view of a counterfactual: random changes of exposure, noise and position.
 
 A segmentor's border moves with brightness and contrast, so a mechanism can hit its target by darkening the whole image. Under
 a random gain, offset, noise and shift such a cheat stops paying, while an outline that has moved is read the same.
 """
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch.nn import functional as F
+
+from causalimg.graph.spec import Spec
+
+
+class View(Spec):
+    """How a guide sees the counterfactual image: with the pixels' noise multiplied by `temperature`, under random changes of
+    strength `jitter` (0: as it is). Quantities that a jitter would change (`Quantity.steady` is False) are read without it.
+    """
+
+    temperature: NonNegativeFloat = 1.0
+    jitter: NonNegativeFloat = 1.0
 
 
 def jitter(images: Tensor, strength: float, low: float, high: float) -> Tensor:

@@ -4,16 +4,14 @@ Drawn per row, never one for a whole batch. Where several are set at once, all o
 by the other mechanisms, which are not trained here: to set one variable and leave its effects as they were is no intervention.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from pydantic import PositiveInt
-from torch import Tensor
 
 from causalimg.errors import check_known
 from causalimg.graph.spec import Spec
-from causalimg.scm import SCM
 from causalimg.values import World
 
 
@@ -56,29 +54,3 @@ def _shared_out(values: World, names: Sequence[str], at_once: int) -> World:
     turn = torch.randperm(len(names), device=first.device)
     rank = (torch.arange(len(first), device=first.device)[:, None] + turn) % len(names)
     return {name: rank[:, i] < at_once for i, name in enumerate(names)}
-
-
-@torch.no_grad()
-def imagine(scm: SCM, values: Mapping[str, Tensor], drawn: Drawn, names: Sequence[str]) -> tuple[World, World]:
-    """The variables `names` (in causal order) under `drawn`, and by name the rows in which they were set or follow from it.
-
-    What doesn't follow keeps its value exactly. Raises ValueError where something is set that is not among `names`.
-    """
-    check_known("variable to intervene on", drawn.rows, names)
-    affected = [name for name in names if name in scm.graph.descendants(*drawn.rows)]
-    noise = scm.explain(dict(values), affected)
-    world: World = {}
-    moved: World = {}
-    for name in names:
-        value = values[name]
-        follows = torch.zeros(len(value), dtype=torch.bool, device=value.device)
-        for parent in scm.graph.parents(name):
-            follows = follows | moved[parent]
-        if name in noise:
-            predicted = scm.mechanisms[name].predict(noise[name], scm.parents(world, name))
-            value = torch.where(follows, predicted, value)
-        if name in drawn.rows:
-            value = torch.where(drawn.rows[name], drawn.values[name].to(value), value)
-            follows = follows | drawn.rows[name]
-        world[name], moved[name] = value, follows
-    return world, moved

@@ -1,0 +1,72 @@
+"""Fitting: each mechanism on its own, since log p(v) = Σ_k log p(v_k | pa_k)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from causalimg.mechanisms.mechanism import Abduction, Likelihood, Mechanism, Values
+from causalimg.training.batches import in_batches
+from causalimg.training.history import History
+from causalimg.training.loop import train
+from causalimg.training.recipe import Recipe
+from causalimg.training.seeds import seeded
+
+
+class FitStep(nn.Module):
+    """A batch's mean loss per dimension of a value (nats, for a likelihood); what `train` minimises."""
+
+    def __init__(self, mechanism: Mechanism, name: str) -> None:
+        super().__init__()
+        self.mechanism, self.name = mechanism, name
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        return loss_per_dimension(self.mechanism, self.name, batch).mean(), {}
+
+
+def loss_per_dimension(mechanism: Mechanism, name: str, values: Mapping[str, Tensor]) -> Tensor:
+    """The loss of `values[name]` over the number of its dimensions (for an HVAE the negative ELBO): shape (batch,)."""
+    parents = {parent: values[parent] for parent in mechanism.parents}
+    return mechanism.loss(values[name], parents) / max(1, values[name][0].numel())
+
+
+@torch.no_grad()
+def mean_loss(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], batch: int = 256) -> Tensor:
+    """`loss_per_dimension` of every row, batch by batch, with the same draws at every call: shape (rows,)."""
+    device = next(iter(mechanism.parameters()), values[name]).device
+    family = {key: values[key] for key in (name, *mechanism.parents)}
+    with seeded(0, device):
+        return in_batches(lambda part: loss_per_dimension(mechanism, name, part), family, batch, device)
+
+
+def explained(mechanism: Mechanism, value: Tensor, parents: Values) -> Abduction:
+    """The noise that explains `value`, and the loss of `fit`; in one pass where the mechanism is a `Likelihood`."""
+    if isinstance(mechanism, Likelihood):
+        return mechanism.explain(value, parents)
+    return Abduction(mechanism.abduct(value, parents), mechanism.loss(value, parents))
+
+
+def fit_mechanism(
+    mechanism: Mechanism,
+    name: str,
+    data: Mapping[str, Tensor],
+    val: Mapping[str, Tensor] | None,
+    recipe: Recipe | None,
+    seed: int,
+    log: Path | None = None,
+) -> History:
+    """Train one mechanism on the columns of `data`; with `val`, the weights that are best there stay.
+
+    One without parameters has learnt all it can when it is prepared: its history is empty.
+    """
+    family = [name, *mechanism.parents]
+    columns = {k: data[k] for k in family}
+    mechanism.prepare(columns[name], {k: columns[k] for k in mechanism.parents})
+    trained = mechanism.unwrapped
+    if next(trained.parameters(), None) is None:
+        return History()
+    held_out = None if val is None else {k: val[k] for k in family}
+    validate = None if held_out is None else lambda: float(mean_loss(trained, name, held_out).mean())
+    recipe = recipe or trained.recipe
+    return train(FitStep(trained, name), columns, recipe, label=name, seed=seed, validate=validate, log=log)

@@ -1,1 +1,0 @@
-"""Training a structural causal model: by likelihood, then guided by readers."""

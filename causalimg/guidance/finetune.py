@@ -1,0 +1,190 @@
+"""Fine-tuning an image mechanism under guidance: which image, which terms, which parameters, and for how long.
+
+A reader in the list of guidance stands for terms, whose weights were chosen on validation rows (docs/results.md)::
+
+    [segmentor]   means   [Target(segmentor), Hold(segmentor), Minimality(weight=5), Locality(weight=20)]
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from causalimg.fit import mean_loss
+from causalimg.graph import Graph
+from causalimg.guidance.bound import Bound
+from causalimg.guidance.locality import Locality
+from causalimg.guidance.minimality import Minimality
+from causalimg.guidance.samplers import Permuted, Sampler
+from causalimg.guidance.sensitivity import advice, sensitivity
+from causalimg.guidance.step import GuidedStep, causes_read
+from causalimg.guidance.target import Hold, Target
+from causalimg.guidance.term import Term
+from causalimg.guidance.view import View
+from causalimg.mechanisms import Mechanism
+from causalimg.readers import Reader
+from causalimg.scm import SCM
+from causalimg.training.history import History
+from causalimg.training.loop import train
+from causalimg.training.progress import say
+from causalimg.training.recipe import Recipe
+from causalimg.values import World
+
+LOOK = 64
+"""At so many training rows finetuning measures the sensitivity of the image to its causes."""
+
+MEASURED = 256
+"""At so many training rows F is measured when it is over: a batch of `mean_loss`."""
+
+
+def preset(*readers: Reader) -> list[Term]:
+    """What `readers` in a list of guidance stand for."""
+    guides: list[Term] = [term for reader in readers for term in (Target(reader), Hold(reader))]
+    return [*guides, Minimality(weight=5.0), Locality(weight=20.0)]
+
+
+def expand(graph: Graph, guidance: Sequence[Reader | Term]) -> list[Term]:
+    """The terms that `guidance` stands for: those of the readers in it, then the others.
+
+    Where two readers read one variable, the second's terms are called ``"lv_area (2)"``. Raises ValueError for no guidance and
+    for two terms of one label; TypeError for what is neither reader nor term.
+    """
+    for guide in guidance:
+        if not isinstance(guide, Reader | Term):
+            what = f"guidance holds a {type(guide).__name__}: expected readers and terms"
+            raise TypeError(f"{what} (a loss of your own is a subclass of causalimg.Term)")
+    readers = [guide for guide in guidance if isinstance(guide, Reader)]
+    terms: dict[str, Term] = {}
+    for term in (one for brought in (preset(*readers) if readers else []) for one in brought.expanded(graph)):
+        label, count = term.label, 2
+        while label in terms:
+            label, count = f"{term.label} ({count})", count + 1
+        terms[label] = replace(term, label=label)
+    for term in (one for given in guidance if isinstance(given, Term) for one in given.expanded(graph)):
+        if term.label in terms:
+            hint = f"; a reader in the list brings {', '.join(terms)}: write out what you want instead" if readers else ""
+            raise ValueError(f"two terms are called {term.label!r}: give one of them another label=...{hint}")
+        terms[term.label] = term
+    return list(terms.values())
+
+
+def finetune(
+    scm: SCM,
+    data: World,
+    val: World | None,
+    guidance: Sequence[Reader | Term],
+    *,
+    sampler: Sampler = Permuted(),
+    view: View = View(),
+    bound: Bound | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    log: Path | None = None,
+) -> History:
+    """Fine-tune the image mechanism of `scm` in place, on the columns of `data`; all else stays as it is.
+
+    With `val`, the weights with the least loss there (terms and excess over the bound) are kept. The history begins with the
+    sensitivity of the image to its causes before. `bound`: see there; by default there is one where it can do something.
+
+    Raises ValueError where nothing is guided, and for a bound that can do nothing.
+    """
+    terms = expand(scm.graph, guidance)
+    image = guided_image(scm.graph, terms)
+    mechanism = scm.mechanisms[image]
+    for term in terms:
+        term.check(scm.graph, image, mechanism)
+    slopes = sensitivity(scm, {name: column[:LOOK] for name, column in data.items()}, guiding_readers(terms), seed=seed)
+    say(advice(slopes))
+    trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
+    bound = allowed_bound(image, mechanism, trained, bound)
+    step = GuidedStep(scm, image, terms, data, sampler=sampler, view=view, bound=bound)
+    with only_trainable([trained], within=[step]):
+        held_out = None if val is None else step.held(val)
+        validate = None if held_out is None else lambda: step.validate(held_out)
+        recipe = recipe or mechanism.tuning
+        history = train(step, step.data, recipe, label=f"{image}, guided", seed=seed, validate=validate, log=log)
+    if bound is not None:
+        warn_if_broken(image, excess_of(step), history, step.slack)
+    first = {"step": 0, **{f"sensitivity {name}": slope for name, slope in slopes.items()}}
+    return History((first, *history.rows))
+
+
+def guiding_readers(terms: Iterable[Term]) -> list[Reader]:
+    """The readers that `terms` use, each once."""
+    return list(dict.fromkeys(reader for term in terms for reader, _ in term.reads))
+
+
+def guided_image(graph: Graph, terms: Sequence[Term]) -> str:
+    """The one image that `terms` read.
+
+    Raises ValueError where there is none or more than one, or none of its causes is read.
+    """
+    names = dict.fromkeys(name for term in terms for _, name in term.reads)
+    images = {graph.image_of(name) for name in names}
+    if len(images) != 1:
+        raise ValueError(f"guidance reads {', '.join(sorted(images)) or 'nothing'}: fine-tune one image at a time")
+    image = images.pop()
+    if not causes_read(graph, image, terms):
+        raise ValueError(f"guidance reads {', '.join(names)}, none of which causes {image}")
+    return image
+
+
+def moved_parents(graph: Graph, image: str, terms: Sequence[Term]) -> list[str]:
+    """The parents of `image` that training changes: what is set, and what follows from it."""
+    intervened = causes_read(graph, image, terms)
+    moved = {*intervened, *graph.descendants(*intervened)}
+    return [name for name in graph.parents(image) if name in moved]
+
+
+def allowed_bound(image: str, mechanism: Mechanism, trained: nn.Module, bound: Bound | None) -> Bound | None:
+    """The bound to hold: `bound`, or the default one where fitted weights are trained.
+
+    Raises ValueError for a bound where none are: what is `trained` can't change F.
+    """
+    fitted = set(mechanism.unwrapped.parameters())
+    if any(parameter in fitted for parameter in trained.parameters()):
+        return bound or Bound()
+    if bound is not None:
+        raise ValueError(
+            f"{image}: a bound can do nothing here. Fine-tuning trains the {type(trained).__name__} of {type(mechanism).__name__} "
+            "alone, which leaves what was seen as it is, and so the likelihood of it. Leave bound out, or compile the model "
+            f"with {image}={type(mechanism.unwrapped).__name__}(...) to train all weights"
+        )
+    return None
+
+
+def excess_of(step: GuidedStep) -> float:
+    """How far F is above its bound at some training rows, with the draws of the fitted model's own F: no noise between them."""
+    rows = {name: step.data.values[name][:MEASURED] for name in step.scm.graph}
+    now = mean_loss(step.mechanism, step.image, rows, MEASURED)
+    return float((now - step.data.fitted[step.image][:MEASURED]).mean()) - step.slack
+
+
+def warn_if_broken(image: str, excess: float, history: History, slack: float) -> None:
+    """Warn where the weights that are kept have an F above its bound: an `excess` above 0, in nats per dimension."""
+    if excess > 0:
+        violated = history.last("violated")
+        warnings.warn(
+            f"{image}: the bound on the likelihood was not held: F is {excess:.3g} nats per dimension above it (violated in "
+            f"{violated:.0%} of the last steps; the tolerance was {slack:.3g}). More steps, a lower rate, a larger rho, or a "
+            "larger tolerance.",
+            stacklevel=3,
+        )
+
+
+@contextmanager
+def only_trainable(modules: Iterable[nn.Module], within: Iterable[nn.Module]) -> Iterator[None]:
+    """Of all parameters `within`, only those of `modules` require a gradient for a while."""
+    before = {p: p.requires_grad for outer in within for p in outer.parameters()}
+    try:
+        for parameter in before:
+            parameter.requires_grad_(False)
+        for module in modules:
+            module.requires_grad_(True)
+        yield
+    finally:
+        for parameter, was in before.items():
+            parameter.requires_grad_(was)

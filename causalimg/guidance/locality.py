@@ -1,0 +1,25 @@
+"""Locality: what lies away from the structures that move stays as it was.
+
+A guide can be gamed: darkening the whole image moves a segmentor's border, and so its area (docs/caveats.md). With R the
+structures of what moved, before and after, and N(R) their neighbourhood, the term is the mean of |x' - x| outside N(R), over all
+pixels, as a share of the grey range.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from causalimg.guidance.imagined import Imagined
+from causalimg.guidance.term import Term
+from causalimg.readers.reader_set import widened
+
+
+@dataclass(frozen=True, eq=False)
+class Locality(Term):
+    """The change outside the outlines of what moves, before and after, widened by `margin`, a share of the image's height."""
+
+    margin: float = 0.05
+
+    def __call__(self, imagined: Imagined) -> Tensor:
+        reach = round(self.margin * imagined.image.shape[-2])
+        return (imagined.change * ~widened(imagined.region(), reach)[:, None]).flatten(1).mean(1)

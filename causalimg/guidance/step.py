@@ -1,0 +1,207 @@
+"""A step of counterfactual fine-tuning: what is imagined, what it costs, and what is held.
+
+*Segmentor-guided Counterfactual Fine-Tuning* (Xia et al., MICCAI 2025, arXiv:2509.24913), with the inequality that it states::
+
+    min  Σ_k w_k L_k(x')    subject to    F(x, pa) ≤ c
+
+x' is the counterfactual of x under an intervention drawn per row; L_k are the terms. F is the loss of `fit` per dimension on the
+factual pair, and c its mean under the fitted model on the training rows, plus a tolerance. The constraint is there only where
+fine-tuning trains what was fitted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from causalimg.fit import explained, mean_loss
+from causalimg.graph import Graph, Image
+from causalimg.guidance.bound import Bound, Constraint
+from causalimg.guidance.imagined import Imagined
+from causalimg.guidance.plausibility import Plausibility
+from causalimg.guidance.samplers import Sampler
+from causalimg.guidance.term import Term
+from causalimg.guidance.view import View, jitter
+from causalimg.mechanisms.mechanism import Noise, Seen, likelihood_of, temper
+from causalimg.propagation import propagate_rows
+from causalimg.readers import Reader
+from causalimg.readers.reader_set import outlines
+from causalimg.scm import SCM
+from causalimg.training.batches import in_batches
+from causalimg.training.seeds import seeded
+from causalimg.values import World
+
+BROKEN = 50.0
+"""What an excess costs when weights are chosen: far more than guidance could gain by it."""
+
+BATCH = 64
+"""So many rows are looked at at once where nothing is trained."""
+
+
+class Held(NamedTuple):
+    """Rows of training, and what each is held to. First dimension everywhere: the rows.
+
+    `values`: every variable as observed. `readings`: by guide, its soft answers on the factual image. `outlines`: by structure,
+    bool. `fitted`: by image, F under the fitted mechanism, (rows,); empty where nothing asks for it.
+    """
+
+    values: World
+    readings: tuple[World, ...]
+    outlines: World
+    fitted: World
+
+
+class Guides(nn.Module):
+    """The readers that guide, what each of them reads off `image`, and how they see it."""
+
+    def __init__(self, graph: Graph, image: str, terms: Sequence[Term], view: View) -> None:
+        super().__init__()
+        self.graph, self.view = graph, view
+        self.bounds = cast(tuple[float, float], cast(Image, graph[image]).bounds)
+        self.reads: dict[Reader, list[str]] = {}
+        for reader, name in (pair for term in terms for pair in term.reads):
+            names = self.reads.setdefault(reader, [])
+            names += [name] * (name not in names)
+        self.readers = nn.ModuleList(self.reads)
+
+    def factual(self, images: Tensor) -> tuple[World, ...]:
+        """The soft answers of every guide on factual `images`."""
+        return tuple(reader.read(images, self.graph, names, soft=True) for reader, names in self.reads.items())
+
+    def counterfactual(self, reader: Reader, images: Tensor) -> World:
+        """Soft readings under the view; without jitter of what a jitter would change."""
+        names, measured = self.reads[reader], self.graph.measured
+        steady = [n for n in names if self.view.jitter and (n not in measured or measured[n].steady)]
+        others = [n for n in names if n not in steady]
+        found: World = {}
+        if steady:
+            found |= reader.read(jitter(images, self.view.jitter, *self.bounds), self.graph, steady, soft=True)
+        return found | (reader.read(images, self.graph, others, soft=True) if others else {})
+
+    @torch.no_grad()
+    def outlines(self, images: Tensor) -> World:
+        """Every structure that a guide outlines, (batch, height, width), bool; where several do, what any of them says."""
+        return outlines(self.reads, images)
+
+
+class GuidedStep(nn.Module):
+    """The terms on a batch's counterfactuals, and the constraint; what `train` minimises on batches of `Held`.
+
+    Costs one encoder pass and two decoder passes of an HVAE.
+    """
+
+    def __init__(
+        self,
+        scm: SCM,
+        image: str,
+        terms: Sequence[Term],
+        data: World,
+        *,
+        sampler: Sampler,
+        view: View,
+        bound: Bound | None,
+    ) -> None:
+        super().__init__()
+        self.scm, self.image, self.terms, self.sampler, self.view = scm, image, terms, sampler, view
+        self.mechanism = scm.mechanisms[image]
+        self.guides = Guides(scm.graph, image, terms, view)
+        self.constraint = None if bound is None else Constraint(bound)
+        self.others = [name for name in scm.graph if name != image and name not in scm.graph.descendants(image)]
+        self.intervened = causes_read(scm.graph, image, terms)
+        self.pixels = data[image][0].numel()
+        self.spread = {n: torch.ones(()) if scm.graph[n].discrete else data[n].std() for n in self.others}
+        self.data = self.held(data)
+        self.slack = 0.0 if bound is None else bound.tolerance * float(self.data.fitted[image].mean().abs())
+
+    @torch.no_grad()
+    def held(self, values: World) -> Held:
+        """`values`, with what each row is held to."""
+        images = values[self.image]
+        readings = in_batches(self.guides.factual, images, BATCH)
+        needed = self.constraint is not None or any(isinstance(term, Plausibility) for term in self.terms)
+        fitted = {self.image: mean_loss(self.mechanism, self.image, values)} if needed else {}
+        return Held(values, readings, in_batches(self.guides.outlines, images, BATCH), fitted)
+
+    def forward(self, batch: Held) -> tuple[Tensor, dict[str, Tensor]]:
+        u, fitted = self.abduct(batch.values)
+        imagined = self.imagine(batch, u)
+        losses = {term.label: term.weight * term(imagined).mean() for term in self.terms}
+        told = {label: loss.detach() for label, loss in losses.items()}
+        if self.constraint is None or fitted is None:
+            return torch.stack([*losses.values()]).sum(), told
+        excess = (fitted - batch.fitted[self.image]).mean() - self.slack
+        if not self.training:  # validation: no multiplier follows, and weights that break the bound must not be chosen
+            return torch.stack([*losses.values(), BROKEN * excess.clamp(min=0)]).sum(), {}
+        loss = torch.stack([*losses.values(), self.constraint(excess)]).sum()
+        violated = (excess > 0).float()
+        held = {"F": fitted.mean(), "excess": excess, "λ": self.constraint.multiplier, "violated": violated}
+        return loss, {name: value.detach() for name, value in held.items()} | told
+
+    def abduct(self, values: World) -> tuple[Noise, Tensor | None]:
+        """The noise of the images and, where there is a constraint, F per dimension, (n,); in one pass."""
+        x, parents = values[self.image], self.scm.parents(values, self.image)
+        if self.constraint is None:
+            return self.mechanism.abduct(x, parents), None
+        u, loss = explained(self.mechanism, x, parents)
+        return u, loss / self.pixels
+
+    def imagine(self, batch: Held, u: Noise) -> Imagined:
+        """The counterfactuals of a batch, under interventions drawn for it."""
+        values, graph = batch.values, self.scm.graph
+        world, moved = self.intervene(values)
+        seen = Seen(values[self.image], self.scm.parents(values, self.image))
+        parents = self.scm.parents(world, self.image)
+        image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen)
+        readings = {reader: world for reader, world in zip(self.guides.reads, batch.readings, strict=True)}
+        seen_by: dict[Reader, World] = {}
+
+        def read(reader: Reader) -> World:
+            if reader not in seen_by:
+                seen_by[reader] = self.guides.counterfactual(reader, image)
+            return seen_by[reader]
+
+        return Imagined(
+            graph=graph,
+            name=self.image,
+            image=image,
+            factual=values,
+            world=world,
+            moved=moved,
+            before=batch.outlines,
+            spread={name: spread.to(image.device) for name, spread in self.spread.items()},
+            outline=self.guides.outlines,
+            readings=read,
+            held=readings.__getitem__,
+            nll=lambda: self._nll(image, parents),
+            nll_before=lambda: batch.fitted[self.image],
+        )
+
+    @torch.no_grad()
+    def intervene(self, values: World) -> tuple[World, World]:
+        """The other variables under drawn interventions, and by name the rows in which they were set or follow from it."""
+        drawn = self.sampler(values, self.intervened)
+        follow = [n for n in self.others if n in self.scm.graph.descendants(*drawn.rows)]
+        noise = {n: self.scm.mechanisms[n].abduct(values[n], self.scm.parents(values, n)) for n in follow}
+        known = {name: values[name] for name in self.others}
+        predict = lambda name, parents: self.scm.mechanisms[name].predict(noise[name], parents)  # noqa: E731
+        return propagate_rows(self.scm.graph, known, drawn.values, drawn.rows, predict, self.others)
+
+    def _nll(self, image: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
+        likelihood = likelihood_of(self.mechanism)
+        assert likelihood is not None  # Plausibility.check
+        return likelihood.explain(image, parents).nll / self.pixels
+
+    @torch.no_grad()
+    def validate(self, held: Held) -> float:
+        """The loss on `held`, with the same interventions at every call."""
+        device = next(self.parameters()).device
+        with seeded(0, device):
+            losses = in_batches(lambda part: self(part)[0][None], held, BATCH, device)
+        return float(losses.mean())
+
+
+def causes_read(graph: Graph, image: str, terms: Iterable[Term]) -> list[str]:
+    """The causes of `image` that terms read: what training sets."""
+    names = dict.fromkeys(name for term in terms for _, name in term.reads)
+    return [name for name in names if image in graph.descendants(name)]

@@ -1,0 +1,55 @@
+"""A term of the guidance loss: a label, a weight, and a function from imagined counterfactuals to a loss per item.
+
+A new one is a file of its own and no edit elsewhere::
+
+    class NoDarker(Term):
+        def __call__(self, imagined):
+            return (imagined.image.mean((1, 2, 3)) - imagined.was.mean((1, 2, 3))).abs()
+
+    model.finetune(train, guidance=[Target(segmentor), NoDarker(weight=2.0)])
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from causalimg.graph import Graph
+from causalimg.guidance.imagined import Imagined
+from causalimg.mechanisms import Mechanism
+from causalimg.readers import Reader
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Term(ABC):
+    """A loss that fine-tuning minimises, `weight` times its mean over a batch.
+
+    `label` is its name in the history, by default that of its class in lower case; two terms of one label are refused. Raises
+    ValueError for a weight that is not positive: leave a term out instead.
+    """
+
+    weight: float = 1.0
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < float("inf"):
+            raise ValueError(f"{type(self).__name__}: a weight must be positive and finite, got {self.weight}")
+        if not self.label:
+            object.__setattr__(self, "label", type(self).__name__.lower())
+
+    @abstractmethod
+    def __call__(self, imagined: Imagined) -> Tensor:
+        """The loss of each item, (n,), differentiable in `imagined.image`."""
+
+    @property
+    def reads(self) -> Sequence[tuple[Reader, str]]:
+        """The readers whose readings it uses, each with a variable. Such a reader counts as a guide: it may not judge."""
+        return ()
+
+    def expanded(self, graph: Graph) -> Sequence["Term"]:
+        """The terms that this one stands for in a model of `graph`: itself, unless it says otherwise."""
+        return (self,)
+
+    def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:
+        """Raise ValueError or TypeError where it can't work for `image` and the `mechanism` that makes it."""
