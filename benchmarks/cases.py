@@ -17,16 +17,17 @@ from published import PublishedHVAE, counterfactual, finetuning_loss
 from torch import Tensor, nn
 
 import causalimg as ci
-from causalimg.fitting.guided import Guided
-from causalimg.fitting.likelihood import Likelihood
+from causalimg.fit import FitStep
+from causalimg.guidance.finetune import expand, moved_parents
+from causalimg.guidance.step import GuidedStep
 from causalimg.training.learner import train_mode
 
 TARGETS = 16
 SIZES: dict[str, Any] = {"widths": PublishedHVAE.widths, "latents": (16,) * 5, "blocks": PublishedHVAE.blocks}
 WAYS: dict[str, Callable[[], ci.Mechanism]] = {
     "published": PublishedHVAE,
-    "ours, published sizes": lambda: ci.HVAE(**SIZES),
-    "ours": ci.HVAE,
+    "ours, published sizes": lambda: ci.Edited(base=ci.HVAE(**SIZES), edit=ci.Deform()),
+    "ours": lambda: ci.Edited(base=ci.HVAE(), edit=ci.Deform()),
 }
 WORK = ("fit", "finetune", "do", "sweep", "sample")
 
@@ -54,17 +55,17 @@ class Case:
         return made
 
     def _fit(self) -> Action:
-        return _step(Likelihood(self.mechanism, "x"), self.world)
+        return _step(FitStep(self.mechanism.unwrapped, "x"), self.world)
 
     def _finetune(self) -> Action:
         if self.published:
             return _step(_Published(self), self.world)
-        guided = Guided(self.model, "x", [self.guide], self.world, ci.Finetuning())
-        trained = self.mechanism.prepare_finetuning(guided.intervened)
-        guided.requires_grad_(False)
-        for module in trained:
-            module.requires_grad_(True)
-        return _step(guided, guided.columns)
+        terms, options = expand(self.model.graph, [self.guide]), {"sampler": ci.Permuted(), "view": ci.View()}
+        trained = self.mechanism.prepare_finetuning(moved_parents(self.model.graph, "x", terms))
+        step = GuidedStep(self.model, "x", terms, self.world, **options, bound=None)
+        step.requires_grad_(False)
+        trained.requires_grad_(True)
+        return _step(step, step.data)
 
     def _do(self) -> Action:
         if self.published:
@@ -103,7 +104,7 @@ class _Published(nn.Module):
         return torch.stack(misses).sum()
 
 
-def _step(module: nn.Module, batch: dict[str, Tensor]) -> Action:
+def _step(module: nn.Module, batch: Any) -> Action:
     """An optimiser's step on the loss of `module`, as the training loop takes it."""
     train_mode(module)
     trained = [p for p in module.parameters() if p.requires_grad]

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 import causalimg as ci
 from causalimg.mechanisms.context import Context
 from causalimg.mechanisms.likelihood import LIKELIHOODS
-from causalimg.mechanisms.mechanism import PIXEL_NOISE, Abduction, Noise, Values
+from causalimg.mechanisms.mechanism import Abduction, ImageNoise, Noise, Values, rows
 
 
 class Bottleneck(nn.Module):
@@ -68,7 +68,7 @@ class Decoded(NamedTuple):
 
     loc: Tensor
     scale: Tensor
-    z: dict[str, Tensor]
+    z: tuple[Tensor, ...]
     kl: Tensor
 
 
@@ -76,7 +76,7 @@ Choice = Callable[[int, Level, Tensor, Tensor, Normal], tuple[Tensor, Tensor | f
 """(number, block, h, parents' maps, prior) -> latents, and what they cost."""
 
 
-class PublishedHVAE(ci.Mechanism):
+class PublishedHVAE(ci.Likelihood):
     """The published mechanism. `widths` are the channels per resolution, fine (the image's own) to coarse (one pixel)."""
 
     handles = (ci.Image,)
@@ -138,7 +138,7 @@ class PublishedHVAE(ci.Mechanism):
         maps = self.context(parents, n)[:, :, None, None].expand(-1, -1, size, size).contiguous()
         biases = dict(zip(self.sides, self.bias, strict=True))
         h = above = biases[1].expand(n, -1, -1, -1)
-        z: dict[str, Tensor] = {}
+        z: list[Tensor] = []
         kl: Tensor = h.new_zeros(n)
         for i, level in enumerate(self.levels):
             level, side = cast(Level, level), cast(Level, level).side
@@ -147,10 +147,11 @@ class PublishedHVAE(ci.Mechanism):
             here = maps[:, :, :side, :side]
             shift, log_scale, features = level.prior(above).split([level.latents, level.latents, h.shape[1]], 1)
             drawn, cost = choose(i, level, h, here, Normal(shift, log_scale.exp(), validate_args=False))
-            z[f"z{i}"], kl = drawn, kl + cost
+            z.append(drawn)
+            kl = kl + cost
             h = level.block(h + features + level.enter(torch.cat([drawn, here], 1)))
             above = above if level.exogenous is None else level.exogenous(torch.cat([drawn, features], 1))
-        return Decoded(0.5 + 0.5 * self.to_loc(h), self.scale_floor + F.softplus(self.to_scale(h) - 2), z, kl)
+        return Decoded(0.5 + 0.5 * self.to_loc(h), self.scale_floor + F.softplus(self.to_scale(h) - 2), tuple(z), kl)
 
     def infer(self, unit: Tensor, parents: Values) -> Decoded:
         """An encoder pass and a decoder pass, with latents from the posterior."""
@@ -163,26 +164,27 @@ class PublishedHVAE(ci.Mechanism):
 
         return self.decode(parents, len(unit), choose)
 
-    def again(self, z: Values, parents: Values) -> Decoded:
-        """A decoder pass with given latents."""
-        n = len(z["z0"])
-        return self.decode(parents, n, lambda i, level, h, maps, prior: (z[f"z{i}"], 0.0))
+    def again(self, z: tuple[Tensor, ...], parents: Values) -> Decoded:
+        """A decoder pass with given latents; those of one image serve every row of `parents`."""
+        n = rows(z, parents)
+        wide = [latents.expand(n, -1, -1, -1) for latents in z]
+        return self.decode(parents, n, lambda i, level, h, maps, prior: (wide[i], 0.0))
 
     def noise(self, n: int) -> Noise:
         device = self.to_loc.weight.device
         parents = {name: torch.zeros(n, device=device) for name in self.parents}
         z = self.decode(parents, n, lambda i, level, h, maps, prior: (prior.sample(), 0.0)).z
-        return {**z, PIXEL_NOISE: torch.randn(n, *self.variable.value_shape, device=device)}
+        return ImageNoise(z, torch.randn(n, *self.variable.value_shape, device=device))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        u = cast(dict[str, Tensor], u)
-        made = self.again(u, parents)
-        return (made.loc + made.scale * u[PIXEL_NOISE]).clamp(0, 1)
+        latents, pixels = cast(ImageNoise, u)
+        made = self.again(latents, parents)
+        return (made.loc + made.scale * pixels).clamp(0, 1)
 
-    def abduct(self, value: Tensor, parents: Values) -> Abduction:
+    def explain(self, value: Tensor, parents: Values) -> Abduction:
         made = self.infer(value, parents)
         nll = LIKELIHOODS["gaussian"](value, made.loc, made.scale) + made.kl
-        return Abduction({**made.z, PIXEL_NOISE: (value - made.loc) / made.scale}, nll)
+        return Abduction(ImageNoise(made.z, (value - made.loc) / made.scale), nll)
 
 
 def counterfactual(mechanism: PublishedHVAE, image: Tensor, parents: Values, changed: Values) -> Tensor:
@@ -198,5 +200,5 @@ def finetuning_loss(
     mechanism: PublishedHVAE, image: Tensor, parents: Values, changed: Values, miss: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """As the published code fine-tunes: the likelihood by passes of its own, then a counterfactual, whose loss is `miss`."""
-    likelihood = mechanism.abduct(image, parents).nll.mean() / image[0].numel()
+    likelihood = mechanism.loss(image, parents).mean() / image[0].numel()
     return miss(counterfactual(mechanism, image, parents, changed)) + likelihood

@@ -20,7 +20,7 @@ from cases import WAYS
 from machine import machine
 
 import causalimg as ci
-from causalimg.fitting.likelihood import Likelihood, mean_nll
+from causalimg.fit import FitStep, mean_loss
 from causalimg.training.loop import train
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -43,7 +43,7 @@ def curve(way: str, data: Path, steps: int, seed: int) -> list[dict[str, float]]
     def validate() -> float:
         nonlocal away
         begin = time.process_time()
-        nll = float(mean_nll(mechanism, "x", held).mean())
+        nll = float(mean_loss(mechanism, "x", held).mean())
         found.append({"CPU s": begin - start - away, "nll": nll})
         print(f"{way}: {found[-1]}", flush=True)
         away += time.process_time() - begin
@@ -51,7 +51,7 @@ def curve(way: str, data: Path, steps: int, seed: int) -> list[dict[str, float]]
 
     columns = {name: rows[name] for name in ("x", *mechanism.parents)}
     start = time.process_time()
-    train(Likelihood(mechanism, "x"), columns, recipe, label=way, seed=seed, validate=validate)
+    train(FitStep(mechanism, "x"), columns, recipe, label=way, seed=seed, validate=validate)
     return found
 
 

@@ -28,12 +28,20 @@ class Factual:
     """What was seen of `n` items, and the noise that explains it: abducted when an answer first needs it, and kept.
 
     `values`: every variable, (n, ...). `single`: it was one item, without a batch dimension. The noise of a variable is drawn
-    with `seed`, the same whichever questions are asked before.
+    with `seed`, the same whichever questions are asked before, unless it is given as `noise`.
     """
 
-    def __init__(self, scm: "SCM", values: World, *, single: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        scm: "SCM",
+        values: World,
+        noise: Mapping[str, Noise] | None = None,
+        *,
+        single: bool = False,
+        seed: int = 0,
+    ) -> None:
         self.scm, self.values, self.single, self.seed = scm, values, single, seed
-        self._noise: dict[str, Noise] = {}
+        self._noise = dict(noise or {})
 
     @property
     def n(self) -> int:

@@ -67,8 +67,8 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     patients = test.extra["patient"]
     before = ci.evaluate(model, test, [judge], groups=patients)
 
-    settings = ci.Finetuning(recipe=ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20))
-    model.finetune(train, val, guidance=[guide], settings=settings, seed=seed)
+    recipe = ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20)
+    model.finetune(train, val, guidance=[guide], recipe=recipe, seed=seed)
     after = ci.evaluate(model, test, [judge], groups=patients)
 
     comparison = ci.Comparison({"fitted": before, "fine-tuned": after})

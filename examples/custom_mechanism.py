@@ -8,7 +8,7 @@ import causalimg as ci
 from causalimg.mechanisms.hypernetwork import Hypernetwork
 
 
-class LaplaceNoise(ci.Mechanism):
+class LaplaceNoise(ci.Likelihood):
     """v = m(pa) + s(pa) u, with u ~ Laplace(0, 1): heavier tails than a Gaussian's, for numbers without bounds."""
 
     handles = (ci.Continuous,)
@@ -30,9 +30,9 @@ class LaplaceNoise(ci.Mechanism):
         return Laplace(self.unit[0] + self.unit[1] * m, self.unit[1] * log_s.exp())
 
     def predict(self, u: Tensor, parents: dict[str, Tensor]) -> Tensor:
-        v = self.given(parents, len(u))
+        v = self.given(parents, max(map(len, (u, *parents.values()))))
         return v.loc + v.scale * u
 
-    def abduct(self, value: Tensor, parents: dict[str, Tensor]) -> ci.Abduction:
+    def explain(self, value: Tensor, parents: dict[str, Tensor]) -> ci.Abduction:
         v = self.given(parents, len(value))
         return ci.Abduction((value - v.loc) / v.scale, -v.log_prob(value))

@@ -38,7 +38,7 @@ def published():
 def test_the_published_way_keeps_the_contract(published):
     mechanism, image, parents = published
     with torch.no_grad():
-        u, nll = mechanism.abduct(image, parents)
+        u, nll = mechanism.explain(image, parents)
         assert torch.allclose(mechanism.predict(u, parents), image, atol=1e-5)
         assert nll.shape == (4,)
         assert mechanism.predict(mechanism.noise(4), parents).shape == image.shape

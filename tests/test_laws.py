@@ -12,6 +12,7 @@ from strategies import graphs, values
 
 import causalimg as ci
 from causalimg.scm import Factual
+from causalimg.values import map_tensors
 
 N = 3
 TINY = ci.HVAE(widths=(4,), latents=(2,), embedding=4)
@@ -52,7 +53,7 @@ def test_doing_nothing_changes_nothing_even_if_every_mechanism_is_asked_again(qu
     assert all(torch.equal(cf[name], world[name]) for name in model.graph)
     factual = model.abduct(world)
     for name, mechanism in model.mechanisms.items():
-        assert close(mechanism.predict(factual.noise[name], model.parents(world, name)), world[name]), name
+        assert close(mechanism.predict(factual.noise(name), model.parents(world, name)), world[name]), name
 
 
 @laws
@@ -91,10 +92,12 @@ def test_a_batch_is_answered_like_its_items(question):
 def only(factual, rows):
     """Some items of what was abducted."""
 
-    def part(u):
-        return {key: each[rows] for key, each in u.items()} if isinstance(u, dict) else u[rows]
+    values, noise = (map_tensors(lambda part: part[rows], nest) for nest in (factual.values, noise_of(factual)))
+    return Factual(factual.scm, values, noise)
 
-    return Factual(part(factual.values), {name: part(u) for name, u in factual.noise.items()})
+
+def noise_of(factual):
+    return {name: factual.noise(name) for name in factual.scm.graph}
 
 
 @laws
@@ -121,7 +124,7 @@ def test_disjoint_interventions_commute(question):
     for order in (list(do), list(reversed(do))):
         step = factual
         for name in order:
-            step = Factual(dict(model.do(step, **{name: do[name]})), factual.noise)
+            step = Factual(model, dict(model.do(step, **{name: do[name]})), noise_of(factual))
         assert all(close(step.values[name], at_once[name]) for name in model.graph)
 
 
@@ -130,7 +133,7 @@ def test_disjoint_interventions_commute(question):
 def test_undone_is_as_before(question):
     model, world, do = question
     factual = model.abduct(world)
-    there = Factual(dict(model.do(factual, **do)), factual.noise)
+    there = Factual(model, dict(model.do(factual, **do)), noise_of(factual))
     back = model.do(there, **{name: world[name] for name in do})
     assert all(close(back[name], world[name]) for name in model.graph)
 
@@ -139,8 +142,8 @@ def test_the_laws_can_fail():
     """A mechanism that forgets its noise breaks the first law: the tests above are not vacuous."""
 
     class NoMemory(ci.LinearGaussian):
-        def abduct(self, value, parents):
-            u, nll = super().abduct(value, parents)
+        def explain(self, value, parents):
+            u, nll = super().explain(value, parents)
             return ci.Abduction(torch.zeros_like(u), nll)
 
     graph = ci.Graph.of(a=ci.Continuous(), b=ci.Continuous(parents=["a"]))

@@ -27,6 +27,7 @@ BOUNDS = {
 }
 
 BOTH = ["age", "site"]
+DEFORM = ci.Deform(widths=(4, 8), basis=4, embedding=4)
 TINY = {"widths": (4, 8), "latents": (2, 2), "embedding": 4}
 
 MECHANISMS = {
@@ -41,6 +42,8 @@ MECHANISMS = {
     "linear-Gaussian": (ci.LinearGaussian(), ci.Continuous(parents=BOTH)),
     "linear-Gaussian, root": (ci.LinearGaussian(), ci.Continuous()),
     "HVAE": (ci.HVAE(**TINY), ci.Image(shape=(1, 8, 8), parents=BOTH)),
+    "HVAE, edited": (ci.Edited(base=ci.HVAE(**TINY), edit=DEFORM), ci.Image(shape=(1, 8, 8), parents=BOTH)),
+    "HVAE, edited, root": (ci.Edited(base=ci.HVAE(**TINY), edit=DEFORM), ci.Image(shape=(3, 8, 8))),
     "HVAE, discretised, root": (ci.HVAE(**TINY, likelihood="discretised"), ci.Image(shape=(3, 8, 8))),
     "example": (example.LaplaceNoise(), ci.Continuous(parents=BOTH)),
     "example, root": (example.LaplaceNoise(), ci.Continuous()),
@@ -53,7 +56,7 @@ def test_keeps_the_contract(name):
     check_mechanism(mechanism, ci.Graph.of(age=AGE, site=SITE, v=variable), "v")
 
 
-class Sound(ci.Mechanism):
+class Sound(ci.Likelihood):
     """v = w (age - 50) / 50 + b + e^s u, to be broken in one place at a time."""
 
     handles = (ci.Continuous,)
@@ -70,7 +73,7 @@ class Sound(ci.Mechanism):
     def predict(self, u, parents):
         return self.mean(parents) + self.s.exp() * u
 
-    def abduct(self, value, parents):
+    def explain(self, value, parents):
         u = (value - self.mean(parents)) / self.s.exp()
         return ci.Abduction(u, 0.5 * u.square() + self.s + 0.5 * math.log(2 * math.pi))
 
@@ -89,14 +92,14 @@ class Double(Sound):
 
 
 class Named(Sound):
-    def abduct(self, value, parents):
-        u, nll = super().abduct(value, parents)
-        return ci.Abduction({"u": u}, nll)
+    def explain(self, value, parents):
+        u, nll = super().explain(value, parents)
+        return ci.Abduction((u,), nll)
 
 
 class Cooled(Sound):
-    def abduct(self, value, parents):
-        u, nll = super().abduct(value, parents)
+    def explain(self, value, parents):
+        u, nll = super().explain(value, parents)
         return ci.Abduction(0.9 * u, nll)
 
 
@@ -104,19 +107,19 @@ class Crowded(Sound):
     def predict(self, u, parents):
         return super().predict(u, parents) + self.b * parents["age"].mean()
 
-    def abduct(self, value, parents):
-        return super().abduct(value - self.b * parents["age"].mean(), parents)
+    def explain(self, value, parents):
+        return super().explain(value - self.b * parents["age"].mean(), parents)
 
 
 class Summed(Sound):
-    def abduct(self, value, parents):
-        u, nll = super().abduct(value, parents)
+    def explain(self, value, parents):
+        u, nll = super().explain(value, parents)
         return ci.Abduction(u, nll.sum())
 
 
 class Detached(Sound):
-    def abduct(self, value, parents):
-        u, nll = super().abduct(value, parents)
+    def explain(self, value, parents):
+        u, nll = super().explain(value, parents)
         return ci.Abduction(u, nll.detach() + 0 * self.w)
 
 
@@ -126,8 +129,8 @@ class Deaf(Sound):
 
 
 class WrongPoint(Sound):
-    def abduct(self, value, parents):
-        u, nll = super().abduct(value, parents)
+    def explain(self, value, parents):
+        u, nll = super().explain(value, parents)
         return ci.Abduction(u, nll - 2 * self.s)
 
 
@@ -146,23 +149,45 @@ class Uphill(Sound):
             p.register_hook(torch.neg)
 
 
-class InPlace(Sound):
+class Blind(Sound):
+    """What was seen is forgotten where an answer is asked for."""
+
+    def counterfactual(self, u, parents, seen):
+        return super().counterfactual(u, parents, seen) + 0.1
+
+
+class OneByOne(Sound):
+    def predict(self, u, parents):
+        return super().predict(u, {name: column[: len(u)] for name, column in parents.items()})
+
+
+class Forked(Sound):
+    """The noise of `abduct` is not that of `explain`."""
+
     def abduct(self, value, parents):
-        return super().abduct(value.add_(1), parents)
+        return -super().abduct(value, parents)
+
+
+class InPlace(Sound):
+    def explain(self, value, parents):
+        return super().explain(value.add_(1), parents)
 
 
 BROKEN = {
     OneTooMany: r"noise\(n\) has n rows",
     Double: "expected torch.float32, got torch.float64",
-    Named: r"names, shapes and types of noise",
-    Cooled: "to 1e-5 of its scale",
+    Named: r"the parts, shapes and types of noise",
+    Cooled: "to the mechanism's tolerance",
     Crowded: "the same alone as in a batch",
-    Summed: r"nll has shape \(\)",
+    Summed: r"loss has shape \(\)",
     Detached: "no gradient reaches b",
     Deaf: "no gradient reaches age",
     WrongPoint: "adds up to one",
     Forgetful: "the copy predicts otherwise",
-    Uphill: "training lower the mean nll",
+    Uphill: "training lower the mean loss",
+    Blind: "counterfactual under the parents that were seen",
+    OneByOne: "with the noise of one sample",
+    Forked: "noise  of explain is not that of abduct",
     InPlace: "v, which was given, is changed in place",
 }
 

@@ -72,11 +72,16 @@ def trained(
         model = trained(train, val, out, steps, 0, seed)
         guides = readers(train, val, out, "guide", READING * steps // 10)
         recipe = ci.Recipe(steps=tune, batch=32, lr=2e-3, warmup=tune // 20)
-        # exposure is what intensity measures; a stroke has no outline, and change is what was asked for
-        settings = ci.Finetuning(recipe=recipe, exposure=0, locality=0, minimality=1)
+        # a jitter of the view is what intensity measures; a stroke has no outline, and change is what was asked for
+        terms = [term(guide) for guide in guides for term in (ci.Target, ci.Hold)]
         some = {name: value[:20000] for name, value in train.items()}
         model.finetune(
-            some, {name: value[:500] for name, value in val.items()}, guidance=guides, settings=settings, seed=seed
+            some,
+            {name: value[:500] for name, value in val.items()},
+            guidance=[*terms, ci.Minimality()],
+            view=ci.View(jitter=0),
+            recipe=recipe,
+            seed=seed,
         )
     else:
         model = ci.compile(MorphoMNIST)

@@ -69,7 +69,7 @@ def cycles(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], tau: f
     found = {}
     with seeded(0, device):
         for t in range(1, max(CYCLES) + 1):
-            u = mechanism.abduct(x, parents).u
+            u = mechanism.abduct(x, parents)
             if tau != 1 and not pixelwise(u):
                 return {}
             x = mechanism.predict(temper(u, tau), parents)

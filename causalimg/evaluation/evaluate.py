@@ -23,7 +23,8 @@ from causalimg.evaluation.null import null_floors
 from causalimg.evaluation.reading import read
 from causalimg.evaluation.report import Report
 from causalimg.evaluation.truth import IMAGE, Truths, nearness, true_worlds, truth_of
-from causalimg.fitting.likelihood import mean_nll
+from causalimg.fit import mean_loss
+from causalimg.mechanisms.mechanism import likelihood_of
 from causalimg.readers.reader import Reader
 from causalimg.values import Columns
 
@@ -96,7 +97,7 @@ def _likelihoods(models: Sequence[Answering], items: Items) -> dict[str, Estimat
     """The mean negative ELBO of every image whose mechanism is known, in nats per dimension."""
     by_image = {name: mechanisms_of(models, name) for name in models[0].graph.images}
     return {
-        name: pool([mean(mean_nll(one, name, items.values).cpu()) for one in mechanisms], items.weights)
+        name: pool([mean(mean_loss(one, name, items.values).cpu()) for one in mechanisms], items.weights)
         for name, mechanisms in by_image.items()
         if mechanisms
     }

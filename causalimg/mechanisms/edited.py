@@ -58,7 +58,8 @@ class Edited(Mechanism):
 
     def build(self) -> None:
         self.base = self.base.built(self.variable, self.parents)
-        self.edit = self.edit.built(cast(Image, self.variable), self.parents)
+        if self.parents:  # an image without causes is never asked about: its edit stays unbuilt
+            self.edit = self.edit.built(cast(Image, self.variable), self.parents)
 
     def noise(self, n: int) -> Noise:
         return self.base.noise(n)
@@ -73,7 +74,8 @@ class Edited(Mechanism):
         return self.base.loss(value, parents)
 
     def counterfactual(self, u: Noise, parents: Values, seen: Seen) -> Tensor:
-        edited: Tensor = self.edit(self.base.counterfactual(u, parents, seen), seen.parents, parents)
+        answer = self.base.counterfactual(u, parents, seen)
+        edited: Tensor = self.edit(answer, seen.parents, parents) if parents else answer
         return edited
 
     def prepare(self, value: Tensor, parents: Values) -> None:

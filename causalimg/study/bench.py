@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from causalimg.graph import Categorical, Continuous
-from causalimg.mechanisms import HVAE
+from causalimg.mechanisms import HVAE, Deform, Edited
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
@@ -38,7 +38,7 @@ class Bench:
 
     def _fitted(self, seed: int) -> CausalModel:
         guide = self.segmentor("guide", guides=True)
-        model = compile(self.study.graph, guide, **{self.image: HVAE(**self.plan.image)})
+        model = compile(self.study.graph, guide, **{self.image: Edited(base=HVAE(**self.plan.image), edit=Deform())})
         recipes: dict[str, Any] = {self.image: self.plan.fit}
         model.fit(self.study.train.values, self.study.val.values, seed=seed, **recipes)
         return model
@@ -47,7 +47,7 @@ class Bench:
         guide, model = self.guide(method), self.model("none", seed)
         log = self.out / f"{method}_{seed}.jsonl"
         train, val = self.study.train.values, self.study.val.values
-        model.finetune(train, val, guidance=[guide], settings=self.plan.finetuning, seed=seed, log=log)
+        model.finetune(train, val, guidance=[guide], sampler=self.plan.sampler, recipe=self.plan.tuning, seed=seed, log=log)
         return model
 
     def guide(self, method: str) -> Reader:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from causalimg.fitting.guided import Finetuning
+from causalimg.guidance import Permuted, Sampler
 from causalimg.graph.spec import Spec
 from causalimg.readers import Augment
 from causalimg.training.recipe import Recipe
@@ -17,7 +17,8 @@ class Plan(Spec):
     """How long everything is trained, and with which settings. `image` holds settings of the `HVAE`."""
 
     fit: Recipe = Recipe(steps=1000, lr=2e-3, warmup=100)
-    finetuning: Finetuning = Finetuning()
+    tuning: Recipe = Recipe(steps=400, batch=24, lr=2e-3, warmup=20)
+    sampler: Sampler = Permuted()
     readers: Recipe = Recipe(steps=600, lr=4e-3)
     augment: Augment | None = None
     image: dict[str, Any] = Field(default_factory=dict)
@@ -32,7 +33,7 @@ class Plan(Spec):
         """
         lengths = {
             "fit": Recipe(steps=steps, lr=2e-3, warmup=steps // 10),
-            "finetuning": Finetuning(recipe=Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20)),
+            "tuning": Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20),
             "readers": Recipe(steps=6 * steps // 5, lr=4e-3),
         }
         return cls(**(lengths | others))
