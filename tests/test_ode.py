@@ -79,10 +79,8 @@ def test_it_is_fitted_asked_tuned_and_saved(fitted, tmp_path):
 
 def test_what_it_has_no_likelihood_for_is_left_out_of_the_report(fitted):
     model, _ = fitted
-
-    class Judge(Eye):
-        pass
-
-    report = ci.evaluate(model, discs(40, seed=1), [Judge(sharpness=9.0)])
+    judge = Eye()
+    judge.sharpness.data.fill_(9.0)
+    report = ci.evaluate(model, discs(40, seed=1), [judge])
     assert report.nll == {}
     assert "Likelihood" not in report.table()
