@@ -1,7 +1,10 @@
-"""What users write, as columns of a batch: checked against the graph, in natural units, with the row in every complaint."""
+"""Values as tensors: what users write, checked against the graph in natural units; and nests of tensors, row by row.
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+A nest is a tensor, or a mapping, tuple or NamedTuple of nests. The first dimension of all its tensors counts the rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -11,6 +14,12 @@ from causalimg.graph import Graph, Variable
 
 World = dict[str, Tensor]
 """Values by variable: continuous float32 (batch,), categorical int64 (batch,), images float32 (batch, C, H, W)."""
+
+Nest: TypeAlias = Tensor | Mapping[str, "Nest"] | tuple["Nest", ...]
+"""A tensor, or a mapping, tuple or NamedTuple of nests."""
+
+AnyNest = TypeVar("AnyNest", bound=Nest)
+Result = TypeVar("Result", bound=Nest)
 
 
 class Columns(Protocol):
@@ -78,3 +87,61 @@ def widen(tensor: Tensor, n: int, item_dims: int = 0) -> Tensor:
 def narrow(tensor: Tensor) -> Tensor:
     """What `widen` repeated, once; anything else as it is."""
     return tensor[:1] if len(tensor) > 1 and tensor.stride(0) == 0 else tensor
+
+
+def map_tensors(change: Callable[[Tensor], Tensor], nest: AnyNest) -> AnyNest:
+    """`nest` with `change` made to every tensor, in the order of `leaves`; mappings become dicts, NamedTuples stay what they are.
+
+    Raises TypeError for a part that is neither a tensor nor a mapping or tuple.
+    """
+    if isinstance(nest, Tensor):
+        return change(nest)  # type: ignore[return-value]
+    if isinstance(nest, Mapping):
+        return cast(AnyNest, {name: map_tensors(change, part) for name, part in nest.items()})
+    if isinstance(nest, tuple):
+        parts: list[Any] = [map_tensors(change, part) for part in nest]
+        return cast(AnyNest, type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts))
+    raise TypeError(f"expected tensors, or mappings or tuples of them, got a {type(nest).__name__}")
+
+
+def leaves(nest: Nest, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of `nest` with its path: names, fields and positions joined by dots, such as ``held.area``."""
+    if isinstance(nest, Tensor):
+        yield path, nest
+        return
+    if isinstance(nest, Mapping):
+        parts: Iterable[tuple[Any, Nest]] = nest.items()
+    else:
+        parts = zip(getattr(nest, "_fields", range(len(nest))), nest, strict=True)
+    for name, part in parts:
+        yield from leaves(part, f"{path}.{name}" if path else str(name))
+
+
+def count_rows(nest: Nest) -> int:
+    """The number of rows of `nest`; 0 if it holds no tensor. Raises ValueError where its tensors differ in it."""
+    rows = {path: len(tensor) for path, tensor in leaves(nest)}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"expected one and the same number of rows, got {rows}")
+    return next(iter(rows.values()), 0)
+
+
+def in_batches(
+    function: Callable[[AnyNest], Result], nest: AnyNest, size: int, device: torch.device | str | None = None
+) -> Result:
+    """What `function` gives for `size` rows of `nest` at a time, joined along the rows.
+
+    Each part is sent to `device` first, if one is given. The function is called once, with what there is, for 0 rows. It
+    must give a nest with the same paths for every part. Raises ValueError where the tensors of `nest` differ in rows.
+    """
+
+    def part(start: int) -> AnyNest:
+        return map_tensors(lambda tensor: tensor[start : start + size].to(device or tensor.device), nest)
+
+    return join_rows([function(part(start)) for start in range(0, max(1, count_rows(nest)), size)])
+
+
+def join_rows(nests: list[AnyNest]) -> AnyNest:
+    """Nests with the same paths, of which there is at least one, as one nest with the rows of all."""
+    parts = [dict(leaves(nest)) for nest in nests]
+    joined = (torch.cat([part[path] for part in parts]) for path in parts[0])
+    return map_tensors(lambda _: next(joined), nests[0])

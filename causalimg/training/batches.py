@@ -1,48 +1,51 @@
-"""Random batches out of columns held in memory."""
+"""Random batches out of a nest of tensors held in memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-Columns = Mapping[str, Tensor]
+from causalimg.values import AnyNest, Nest, count_rows, leaves, map_tensors
 
 
-def check_columns(data: Columns, label: str, least: int) -> None:
+def check_columns(data: Nest, label: str, least: int) -> None:
     """Raise ValueError if columns differ in length, have not even `least` rows, or hold a value that is not finite."""
-    rows = {name: len(column) for name, column in data.items()}
+    rows = {path: len(column) for path, column in leaves(data)}
     if len(set(rows.values())) != 1 or min(rows.values()) < least:
         raise ValueError(f"{label}: columns of data need one and the same number of rows, at least {least}; got {rows}")
-    for name, column in data.items():
+    for name, column in leaves(data):
         finite = column.isfinite()
         if not finite.all():
             raise ValueError(f"{label}: {name!r} is not finite in row {int(finite.logical_not().nonzero()[0, 0])}")
 
 
-def batches(
-    data: Columns, size: int, device: torch.device, seed: int, rank: int, ranks: int
-) -> Iterator[dict[str, Tensor]]:
+def batches(data: AnyNest, size: int, device: torch.device, seed: int, rank: int, ranks: int) -> Iterator[AnyNest]:
     """Batches on `device`, for ever: each epoch is a new permutation, shared out among `ranks` processes.
 
     Rows that don't fill a batch of `size` wait for a later epoch; where there are fewer, all of them are the batch.
     """
-    rows = len(next(iter(data.values())))
+    rows = count_rows(data)
     each = rows // ranks
     size = min(size, each)
     store = device if fits(data, device) else torch.device("cpu")
-    data = {name: column.to(store) for name, column in data.items()}
+    data = map_tensors(lambda column: column.to(store), data)
     generator = torch.Generator().manual_seed(seed)
     while True:
         order = torch.randperm(rows, generator=generator).to(store)[rank::ranks]
         for index in order[: each // size * size].reshape(-1, size).unbind():
-            yield {name: deliver(column[index], device) for name, column in data.items()}
+            yield pick(data, index, device)
 
 
-def fits(data: Columns, device: torch.device) -> bool:
+def pick(data: AnyNest, index: Tensor, device: torch.device) -> AnyNest:
+    """The rows `index` of `data`, on `device`."""
+    return map_tensors(lambda column: deliver(column[index], device), data)
+
+
+def fits(data: Nest, device: torch.device) -> bool:
     """Whether `data` takes at most half of the free memory of `device`."""
     if device.type != "cuda":
         return True
-    return 2 * sum(column.nbytes for column in data.values()) <= torch.cuda.mem_get_info(device)[0]
+    return 2 * sum(column.nbytes for _, column in leaves(data)) <= torch.cuda.mem_get_info(device)[0]
 
 
 def deliver(rows: Tensor, device: torch.device) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from causalimg.training.progress import say
+from causalimg.values import Nest
 
 
 class Compiled(nn.Module):
@@ -17,7 +18,7 @@ class Compiled(nn.Module):
         self._run: Any = torch.compile(step.forward)
         self._tried = False
 
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: Nest) -> tuple[Tensor, dict[str, Tensor]]:
         if not self._tried:
             self._tried = True
             try:

@@ -14,6 +14,7 @@ from torch.optim import AdamW
 
 from causalimg.training.compiled import Compiled
 from causalimg.training.recipe import Recipe
+from causalimg.values import Nest
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -56,7 +57,7 @@ class Learner:
         self._adamw = AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
         self._step, self._optimizer = fabric.setup(Compiled(step) if recipe.compile else step, self._adamw)
 
-    def learn(self, step: int, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+    def learn(self, step: int, batch: Nest) -> tuple[dict[str, Tensor], Tensor]:
         """Take the `step`-th step, counted from 1: loss, metrics and gradient norm; and 1.0 if it was skipped, else 0.0."""
         for group in self._adamw.param_groups:
             group["lr"] = learning_rate(self._recipe, step)

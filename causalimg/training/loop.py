@@ -5,12 +5,12 @@ weights, where it was best.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn
 
 from causalimg.training.batches import batches, check_columns
 from causalimg.training.ema import Average
@@ -21,6 +21,7 @@ from causalimg.training.recipe import Recipe
 from causalimg.training.recorder import Recorder
 from causalimg.training.seeds import seeded
 from causalimg.training.selection import Selection
+from causalimg.values import Nest, count_rows
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -32,7 +33,7 @@ HOPELESS = 50
 
 def train(
     step: nn.Module,
-    data: Mapping[str, Tensor],
+    data: Nest,
     recipe: Recipe,
     *,
     label: str,
@@ -40,12 +41,13 @@ def train(
     validate: Callable[[], float] | None = None,
     log: Path | None = None,
 ) -> History:
-    """Train what requires grad in `step` on random batches of `data`: columns by name, rows along the first dimension.
+    """Train what requires grad in `step` on random batches of the rows of `data`, a nest of tensors (see `values`).
 
-    `step(batch)` gives a 0-d loss and 0-d metrics, the same names every time. Its parts that are wholly frozen stay in
-    eval mode. About ten times `validate` (lower is better) is called, without grad, in eval mode, on the device that
-    trains, with the same random draws, on the averaged weights; the best of these stay, or without `validate` the last.
-    `step` comes back in eval mode, on the device where it was. `log` gets every row as soon as it is made.
+    `step(batch)` is given the same nest with the rows of a batch. It gives a 0-d loss and 0-d metrics, the same names every
+    time. Its parts that are wholly frozen stay in eval mode. About ten times `validate` (lower is better) is called, without
+    grad, in eval mode, on the device that trains, with the same random draws, on the averaged weights; the best of these
+    stay, or without `validate` the last. `step` comes back in eval mode, on the device where it was. `log` gets every row
+    as soon as it is made.
 
     Raises ValueError where `data` won't do or nothing requires grad, and RuntimeError where the loss is not finite, 50
     steps in a row are skipped (see `Recipe`), or no validation is finite.
@@ -68,7 +70,7 @@ def train(
         stream = batches(data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
         for t in range(1, recipe.steps + 1):
             batch = next(stream)
-            recorder.count(*learner.learn(t, batch), samples=len(next(iter(batch.values()))))
+            recorder.count(*learner.learn(t, batch), samples=count_rows(batch))
             average.update()
             if t in logged:
                 row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
