@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import causalimg as ci
 from causalimg.fitting.guided import Guided
 from causalimg.fitting.likelihood import Likelihood
-from causalimg.training.learner import train_mode
+from causalimg.training.optimiser import train_mode
 
 TARGETS = 16
 SIZES: dict[str, Any] = {"widths": PublishedHVAE.widths, "latents": (16,) * 5, "blocks": PublishedHVAE.blocks}

@@ -30,8 +30,8 @@ from causalimg.readers.panel import Panel
 from causalimg.readers.reader import Reader
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
+from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.training.seeds import seeded
 from causalimg.values import Columns, World, columns, widen
 
 

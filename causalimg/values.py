@@ -101,20 +101,29 @@ def map_tensors(change: Callable[[Tensor], Tensor], nest: AnyNest) -> AnyNest:
     if isinstance(nest, tuple):
         parts: list[Any] = [map_tensors(change, part) for part in nest]
         return cast(AnyNest, type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts))
-    raise TypeError(f"expected tensors, or mappings or tuples of them, got a {type(nest).__name__}")
+    raise _no_nest(nest)
 
 
 def leaves(nest: Nest, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of `nest` with its path: names, fields and positions joined by dots, such as ``held.area``."""
+    """Every tensor of `nest` with its path: names, fields and positions joined by dots, such as ``held.area``.
+
+    Raises TypeError for a part that is neither a tensor nor a mapping or tuple.
+    """
     if isinstance(nest, Tensor):
         yield path, nest
         return
     if isinstance(nest, Mapping):
         parts: Iterable[tuple[Any, Nest]] = nest.items()
-    else:
+    elif isinstance(nest, tuple):
         parts = zip(getattr(nest, "_fields", range(len(nest))), nest, strict=True)
+    else:
+        raise _no_nest(nest)
     for name, part in parts:
         yield from leaves(part, f"{path}.{name}" if path else str(name))
+
+
+def _no_nest(given: object) -> TypeError:
+    return TypeError(f"expected tensors, or mappings or tuples of them, got a {type(given).__name__}")
 
 
 def count_rows(nest: Nest) -> int:

@@ -17,7 +17,7 @@ from causalimg.fitting.jitter import jitter
 from causalimg.fitting.likelihood import mean_nll
 from causalimg.graph import measure
 from causalimg.readers.fingerprint import fingerprint
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 
 QUICK = ci.Recipe(steps=40, batch=64, lr=5e-3, warmup=5)
 SETTINGS = ci.Finetuning(recipe=ci.Recipe(steps=150, batch=32, lr=3e-3, warmup=5))

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from causalimg.training.batches import batches
 from causalimg.training.history import History
-from causalimg.training.learner import learning_rate
 from causalimg.training.loop import train
-from causalimg.training.recipe import Recipe
+from causalimg.training.randomness import batches
+from causalimg.training.recipe import Recipe, learning_rate
 
 QUICK = Recipe(steps=200, batch=16, lr=0.1, warmup=10, weight_decay=0.0, ema=0.9, log_every=10, accelerator="cpu")
 

@@ -21,7 +21,7 @@ from causalimg.evaluation.reading import read
 from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import PIXEL_NOISE, Noise
 from causalimg.readers.panel import Panel
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 
 
 def null_floors(

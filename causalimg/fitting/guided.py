@@ -25,8 +25,8 @@ from causalimg.graph.spec import Spec
 from causalimg.mechanisms.mechanism import temper
 from causalimg.readers import Reader
 from causalimg.scm import SCM
+from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.training.seeds import seeded
 from causalimg.values import World
 
 BROKEN = 50.0  # what an excess costs when weights are chosen: far more than guidance could gain by it

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from causalimg.mechanisms.mechanism import Mechanism
 from causalimg.training.history import History
 from causalimg.training.loop import train
+from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.training.seeds import seeded
 
 
 class Likelihood(nn.Module):

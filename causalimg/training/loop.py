@@ -10,17 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
-from causalimg.training.batches import batches, check_columns
-from causalimg.training.ema import Average
-from causalimg.training.history import History
-from causalimg.training.learner import Learner, learning_rate, train_mode
+from causalimg.training.history import History, Recorder
+from causalimg.training.optimiser import Average, Learner, train_mode
 from causalimg.training.progress import progress
-from causalimg.training.recipe import Recipe
-from causalimg.training.recorder import Recorder
-from causalimg.training.seeds import seeded
-from causalimg.training.selection import Selection
+from causalimg.training.randomness import batches, check_columns, seeded
+from causalimg.training.recipe import Recipe, learning_rate
 from causalimg.values import Nest, count_rows
 
 if TYPE_CHECKING:
@@ -56,8 +53,7 @@ def train(
         raise ValueError(f"{label}: nothing to train: no parameter requires grad")
     fabric = _launch(recipe)
     check_columns(data, label, least=fabric.world_size)
-    ends = [*range(recipe.log_every, recipe.steps, recipe.log_every), recipe.steps]
-    logged, judged = frozenset(ends), frozenset(ends[:: -math.ceil(len(ends) / VALIDATIONS)])
+    logged, validated = _due(recipe)
     with (
         _borrowed(step),
         seeded(seed + fabric.global_rank, fabric.device),
@@ -74,14 +70,52 @@ def train(
             average.update()
             if t in logged:
                 row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
-                recorder.keep(row | (selection.judge(seed) if t in judged else {}))
+                recorder.keep(row | (selection.score(seed) if t in validated else {}))
             advance(recorder.rows)
         selection.settle(label)
     return History(tuple(recorder.rows))
 
 
+class Selection:
+    """Validates the averaged weights of `step`, lower is better, and remembers the best exactly as they were validated.
+
+    Without `validate` there is nothing to compare, and the last average is best.
+    """
+
+    def __init__(
+        self, fabric: "Fabric", step: nn.Module, average: Average, validate: Callable[[], float] | None
+    ) -> None:
+        self._fabric, self._step, self._average, self._validate = fabric, step, average, validate
+        self._best, self._kept = math.inf, average.mean
+
+    def score(self, seed: int) -> dict[str, float]:
+        """The row entry ``val``, none without `validate`; the random draws of `seed` are the same every time."""
+        if self._validate is None:
+            return {}
+        self._step.eval()
+        with self._average.in_place(), torch.no_grad(), seeded(seed, self._fabric.device):
+            value = float(self._fabric.broadcast(self._validate()))  # the same for all processes
+        train_mode(self._step)
+        if value < self._best:
+            self._best, self._kept = value, [tensor.clone() for tensor in self._average.mean]
+        return {"val": value}
+
+    def settle(self, label: str) -> None:
+        """Give `step` the best weights. Raises RuntimeError if no validation was finite."""
+        if self._validate is not None and not math.isfinite(self._best):
+            raise RuntimeError(f"{label}: no validation gave a finite value")
+        self._average.put(self._kept)
+
+
+def _due(recipe: Recipe) -> tuple[frozenset[int], frozenset[int]]:
+    """The steps that are logged, and those of them that are validated too: about `VALIDATIONS`, the last among them."""
+    ends = [*range(recipe.log_every, recipe.steps, recipe.log_every), recipe.steps]
+    return frozenset(ends), frozenset(ends[:: -math.ceil(len(ends) / VALIDATIONS)])
+
+
 @contextmanager
 def _borrowed(step: nn.Module) -> Iterator[None]:
+    """`step` in train mode for a while; in the end without gradients, in eval mode, on the device where it was."""
     home = next(step.parameters()).device
     train_mode(step)
     try:

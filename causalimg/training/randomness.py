@@ -1,11 +1,24 @@
-"""Random batches out of a nest of tensors held in memory."""
+"""Randomness of training: it is repeatable, and leaves the user's own random state as it was.
+
+Batches are drawn at random out of a nest of tensors held in memory (see `values`).
+"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from causalimg.values import AnyNest, Nest, count_rows, leaves, map_tensors
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from `seed` for a while, on the CPU and on `device`."""
+    others = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(others):
+        torch.manual_seed(seed)
+        yield
 
 
 def check_columns(data: Nest, label: str, least: int) -> None:
