@@ -25,9 +25,8 @@ from causalimg.fitting.heed import Heed, heed
 from causalimg.fitting.likelihood import fit_mechanism
 from causalimg.graph import Graph, as_graph
 from causalimg.mechanisms import Mechanism, default_mechanism
-from causalimg.readers.fingerprint import fingerprint
-from causalimg.readers.panel import Panel
-from causalimg.readers.reader import Reader
+from causalimg.readers.reader import Reader, fingerprint
+from causalimg.readers.reader_set import ReaderSet
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
 from causalimg.training.randomness import seeded
@@ -45,13 +44,13 @@ def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanis
     check_known("variable", mechanisms, declared)
     chosen = {name: mechanisms.get(name) or default_mechanism(name, declared[name]) for name in declared}
     bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
-    return CausalModel(declared, bound, Panel(declared, readers))
+    return CausalModel(declared, bound, ReaderSet(declared, readers))
 
 
 class CausalModel(SCM):
     """A deep structural causal model with readers for what is measured on its images. Made by `compile` or `load`."""
 
-    def __init__(self, graph: Graph, mechanisms: Mapping[str, Mechanism], readers: "Panel") -> None:
+    def __init__(self, graph: Graph, mechanisms: Mapping[str, Mechanism], readers: "ReaderSet") -> None:
         super().__init__(graph, mechanisms)
         self.readers = readers
         self.guided_by: list[str] = []  # fingerprints: who guided may not judge
@@ -235,7 +234,9 @@ class CausalModel(SCM):
         mechanisms = {name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()}
         if (code := [data["code"] for data in spec["readers"] if "code" in data]) and not readers:
             raise ValueError(f"{folder}: no file holds {', '.join(code)}: pass all readers, load(folder, *readers)")
-        model = cls(graph, mechanisms, Panel(graph, readers or [Reader.from_data(data) for data in spec["readers"]]))
+        model = cls(
+            graph, mechanisms, ReaderSet(graph, readers or [Reader.from_data(data) for data in spec["readers"]])
+        )
         model.load_state_dict(tensors)
         model.guided_by = spec["guided_by"]
         return model

@@ -16,7 +16,7 @@ from causalimg.fitting.interventions import Drawn, imagine
 from causalimg.fitting.jitter import jitter
 from causalimg.fitting.likelihood import mean_nll
 from causalimg.graph import measure
-from causalimg.readers.fingerprint import fingerprint
+from causalimg.readers.reader import fingerprint
 from causalimg.training.randomness import seeded
 
 QUICK = ci.Recipe(steps=40, batch=64, lr=5e-3, warmup=5)

@@ -16,7 +16,7 @@ from causalimg.data.table import Table
 from causalimg.errors import unknown
 from causalimg.graph import Continuous, Graph, Image
 from causalimg.graph.quantities import PIXELS
-from causalimg.readers import Panel
+from causalimg.readers import ReaderSet
 
 
 class Assembly:
@@ -67,7 +67,7 @@ class Assembly:
         names = self.files and [splitext(name)[0] + ".png" for name in self.files]
         return read_pictures("masks", path, names, self.sheet.lines, convert, self.problems)
 
-    def fillers(self, structures: Sequence[str], panel: Panel) -> dict[str, str]:
+    def fillers(self, structures: Sequence[str], panel: ReaderSet) -> dict[str, str]:
         """What fills the variables without a column; where nothing can, that is noted."""
         able = fillers(self.lacking, structures, panel)
         for name in self.lacking:

@@ -11,7 +11,7 @@ from causalimg.data.pixels import Normalise
 from causalimg.data.table import Table
 from causalimg.errors import check_known
 from causalimg.graph import Graph, as_graph
-from causalimg.readers import Panel, Reader
+from causalimg.readers import Reader, ReaderSet
 
 
 def read_table(
@@ -56,7 +56,7 @@ def read_table(
         )
     if isinstance(structures, str) or (masks is None) != (not structures):
         raise ValueError(f"masks go with structures=('...', ...), got masks={masks!r} and structures={structures!r}")
-    panel = Panel(graph, readers)
+    panel = ReaderSet(graph, readers)
     parts = Assembly(graph, Path(csv), columns or {})
     values = parts.numbers()
     filled = parts.fillers(structures, panel)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from causalimg.data.table import Table
 from causalimg.graph import measure
-from causalimg.readers import Panel
+from causalimg.readers import ReaderSet
 
 MASKS = "masks"
 
 
-def fillers(names: Collection[str], structures: Collection[str], panel: Panel) -> dict[str, str]:
+def fillers(names: Collection[str], structures: Collection[str], panel: ReaderSet) -> dict[str, str]:
     """What fills those of `names` that can be: the masks where they have the structures, else a reader, by its kind."""
     quantities = panel.graph.measured
     on_masks = {n: MASKS for n in names if n in quantities and set(quantities[n].structures) <= set(structures)}
@@ -18,7 +18,7 @@ def fillers(names: Collection[str], structures: Collection[str], panel: Panel) -
     return read | on_masks
 
 
-def fill(table: Table, filled: Mapping[str, str], panel: Panel) -> Table:
+def fill(table: Table, filled: Mapping[str, str], panel: ReaderSet) -> Table:
     """The table with the variables of `filled`, all of them in the order of the graph."""
     graph, on_masks = table.graph, [name for name, source in filled.items() if source == MASKS]
     measured = {name: measure(graph, name, table.masks, table[graph.image_of(name)]) for name in on_masks}

@@ -11,7 +11,7 @@ from causalimg.evaluation.locality import limits
 from causalimg.evaluation.reading import outlines
 from causalimg.evaluation.truth import IMAGE, Truths
 from causalimg.graph import Image
-from causalimg.readers.panel import Panel
+from causalimg.readers.reader_set import ReaderSet
 from causalimg.viz.counterfactual import ROWS, Pictures, draw_grid
 
 
@@ -37,12 +37,12 @@ def kept(asked: Asked) -> dict[str, Tensor]:
     return {"x": asked.after[asked.image][: max(0, ROWS - asked.rows.start)].cpu()}
 
 
-def albums(panel: Panel, items: Items, truths: Truths, found: Mapping[str, Found]) -> dict[str, Album]:
+def albums(panel: ReaderSet, items: Items, truths: Truths, found: Mapping[str, Found]) -> dict[str, Album]:
     """The album of every question, as one model answered it."""
     return {name: _album(panel, items, name, truths, one) for name, one in found.items()}
 
 
-def _album(panel: Panel, items: Items, name: str, truths: Truths, found: Found) -> Album:
+def _album(panel: ReaderSet, items: Items, name: str, truths: Truths, found: Found) -> Album:
     variable, image = panel.graph[name], panel.graph.image_of(name)
     was, target, read = (one[:ROWS].tolist() for one in (items.values[name], items.targets[name], found["read"][name]))
     asked = [f"do({name} = {variable.say(to)})\nwas {variable.say(v)}" for v, to in zip(was, target, strict=True)]

@@ -18,7 +18,7 @@ from causalimg.evaluation.bootstrap import Estimate, mean, pool, resample
 from causalimg.evaluation.items import Items
 from causalimg.evaluation.reading import read
 from causalimg.evaluation.tables import unit_of
-from causalimg.readers.panel import Panel
+from causalimg.readers.reader_set import ReaderSet
 
 ITEMS = 32
 POINTS = 9
@@ -51,7 +51,7 @@ class Dose:
         return {"unit": self.unit, **curve, "slope": self.slope.to_data(), "items": self.readings.shape[1]}
 
 
-def doses(models: Sequence[Answering], panel: Panel, items: Items, seed: int) -> dict[str, Dose]:
+def doses(models: Sequence[Answering], panel: ReaderSet, items: Items, seed: int) -> dict[str, Dose]:
     """The curve of every continuous variable that is set, on the first `ITEMS` items."""
     graph = panel.graph
     grids = {name: grid(items.values[name]) for name in items.targets if not graph[name].discrete}
@@ -84,7 +84,7 @@ def calibration(target: Tensor, readings: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _ask(
-    model: Answering, panel: Panel, values: Mapping[str, Tensor], grids: Mapping[str, Tensor]
+    model: Answering, panel: ReaderSet, values: Mapping[str, Tensor], grids: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """By variable, its readings (items, points). An image is encoded once for all targets."""
     known = encoded(model, values)

@@ -25,8 +25,8 @@ from causalimg.evaluation.miss import Miss, miss, relative
 from causalimg.evaluation.reading import read
 from causalimg.evaluation.tables import unit_of
 from causalimg.graph import Graph
-from causalimg.readers.panel import Panel
 from causalimg.readers.reader import Reader
+from causalimg.readers.reader_set import ReaderSet
 
 
 def effectiveness(
@@ -54,7 +54,7 @@ def effectiveness(
     return summary(jury, items, read(jury.panel, items.values), [found])
 
 
-def judged(panel: Panel, values: Mapping[str, Tensor]) -> dict[str, Measure]:
+def judged(panel: ReaderSet, values: Mapping[str, Tensor]) -> dict[str, Measure]:
     """The measures that `summary` needs: what was read, what the values became, and how much the image changed."""
     return {
         "read": lambda asked: read(panel, asked.after),

@@ -5,15 +5,14 @@ from typing import NamedTuple
 
 from causalimg.errors import check_known
 from causalimg.evaluation.asking import Answering
-from causalimg.readers.fingerprint import fingerprint
-from causalimg.readers.panel import Panel
-from causalimg.readers.reader import Reader
+from causalimg.readers.reader import Reader, fingerprint
+from causalimg.readers.reader_set import ReaderSet
 
 
 class Jury(NamedTuple):
     """A `panel` of judges, their `name` (kind and fingerprint of each), and whether one of them `guided` a model."""
 
-    panel: Panel
+    panel: ReaderSet
     name: str
     guided: bool
 
@@ -42,4 +41,4 @@ def seat(models: Sequence[Answering], judges: Sequence[Reader], allow_guide: boo
             "another seed and another architecture; or say allow_guide=True, and the table says so too."
         )
     name = ", ".join(f"{type(judge).__name__} {mark}" for judge, mark in zip(judges, marks, strict=True))
-    return Jury(Panel(models[0].graph, judges).eval(), name, bool(guides))
+    return Jury(ReaderSet(models[0].graph, judges).eval(), name, bool(guides))

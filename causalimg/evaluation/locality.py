@@ -10,13 +10,13 @@ from torch.nn.functional import max_pool2d
 from causalimg.evaluation.asking import Asked, Measure
 from causalimg.evaluation.reading import outlines
 from causalimg.graph import Graph, Image, Outlined, Quantity
-from causalimg.readers.panel import Panel
+from causalimg.readers.reader_set import ReaderSet
 
 REACH = 4 / 64
 """How far from a structure a change still belongs to it, as a share of the image's shorter side."""
 
 
-def changes(panel: Panel, units: Mapping[str, float]) -> Measure:
+def changes(panel: ReaderSet, units: Mapping[str, float]) -> Measure:
     """Measures ``change``, in grey levels, mean over the pixels, and ``outside``, the part of it that lies away from the
     structures of the variable that was set (NaN where the judges don't outline them). `units`: see `grey_units`."""
 

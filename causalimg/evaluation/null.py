@@ -20,12 +20,12 @@ from causalimg.evaluation.miss import Miss, miss
 from causalimg.evaluation.reading import read
 from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import PIXEL_NOISE, Noise
-from causalimg.readers.panel import Panel
+from causalimg.readers.reader_set import ReaderSet
 from causalimg.training.randomness import seeded
 
 
 def null_floors(
-    models: Sequence[Answering], panel: Panel, items: Items, before: Mapping[str, Tensor]
+    models: Sequence[Answering], panel: ReaderSet, items: Items, before: Mapping[str, Tensor]
 ) -> dict[str, Miss]:
     """The floor of every variable that `panel` reads; only of those on images whose mechanism adds noise pixel by pixel."""
     drawn = {image: _drawn(models, image, items.values) for image in panel.graph.images}

@@ -8,9 +8,11 @@ A reader on disk is JSON (kind, settings, report) and tensors, see `storage`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from causalimg import storage
@@ -24,11 +26,9 @@ class Reader(Configured, ABC):
     `fitted` reports how well it reads held-out images, as plain JSON data; it is saved with the reader.
     """
 
-    fitted: dict[str, Any]
-
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.fitted = {}
+        self.fitted: dict[str, Any] = {}
 
     @abstractmethod
     def can_read(self, graph: Graph) -> tuple[str, ...]:
@@ -89,3 +89,20 @@ class Reader(Configured, ABC):
         table = [[f"{self.fitted['held_out']} images held out", *next(iter(scores.values()))], *rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join("  ".join(map(str.rjust, row, widths)) for row in table)
+
+
+def fingerprint(network: Configured) -> str:
+    """Twelve hex digits of what a network has learnt, so that it is known again: of its parameters, or, if it has none, of
+    its kind and settings.
+
+    Names, settings and buffers don't count: wrapped, renamed or calibrated anew, it is the same network still.
+    """
+    digest = sha256()
+    parameters = list(network.parameters())
+    for parameter in parameters:
+        numbers = parameter.detach().cpu().contiguous()
+        digest.update(f"{numbers.dtype}{tuple(numbers.shape)}".encode())
+        digest.update(numbers.view(-1).view(torch.uint8).numpy().tobytes())
+    if not parameters:
+        digest.update(repr(network.to_data()).encode())
+    return digest.hexdigest()[:12]
