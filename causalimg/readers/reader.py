@@ -63,8 +63,6 @@ class Reader(Configured, ABC):
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """The reader that `data` describes, still without its weights. Raises ValueError if it is not of this kind."""
         reader = super().from_data({key: value for key, value in data.items() if key != "fitted"})
-        if not isinstance(reader, cls):
-            raise ValueError(f"expected a {cls.__name__}, got a {type(reader).__name__}")
         reader.fitted = dict(data.get("fitted", {}))
         return reader
 
