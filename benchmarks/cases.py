@@ -20,7 +20,7 @@ import causalimg as ci
 from causalimg.fit import FitStep
 from causalimg.guidance.finetune import expand, moved_parents
 from causalimg.guidance.step import GuidedStep
-from causalimg.training.learner import train_mode
+from causalimg.training.optimiser import train_mode
 
 TARGETS = 16
 SIZES: dict[str, Any] = {"widths": PublishedHVAE.widths, "latents": (16,) * 5, "blocks": PublishedHVAE.blocks}

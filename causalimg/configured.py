@@ -2,67 +2,133 @@
 
     class Blur(Configured):
         width: int = 32                 # a setting: Blur(width=64); Blur(widht=64) names the nearest one
+        kernel: Kernel                  # a setting without default, itself a Configured: Blur(kernel=Box(size=3))
 
-A model on disk is ``{"kind": "Blur", "width": 64}`` and tensors. A class is known by its name as soon as it is defined.
+A model on disk is ``{"kind": "Blur", "width": 64, "kernel": {"kind": "Box", "size": 3}}`` and tensors. A class is known by
+its name as soon as it is defined.
 """
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, dataclass_transform, get_origin
+from copy import deepcopy
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_args, get_origin
 
-from pydantic import create_model
+from pydantic import GetCoreSchemaHandler, PydanticSchemaGenerationError, create_model
+from pydantic_core import CoreSchema, core_schema
 from torch import nn
 
 from causalimg.errors import check_known
 from causalimg.graph.spec import Spec
 
+AnyClass = TypeVar("AnyClass", bound=type)
+
+
+def register(kinds: dict[str, AnyClass], cls: AnyClass) -> None:
+    """Make `cls` known by its name among `kinds`; a class of the same module (a notebook's cell run again) is replaced.
+
+    Raises TypeError for a name that a class of another module has: files that name it would be read as the wrong one.
+    """
+    name = cls.__name__
+    if name in kinds and kinds[name].__module__ != cls.__module__:
+        raise TypeError(
+            f"{cls.__module__} defines {name}, but {kinds[name].__module__} has a {name} already, and files know a class by "
+            "its name: call yours something else"
+        )
+    kinds[name] = cls
+
 
 @dataclass_transform(kw_only_default=True)
 class Configured(nn.Module):
-    """An `nn.Module` with settings: the annotated class attributes that have a default.
+    """An `nn.Module` with settings: its annotated class attributes, except for a ClassVar and names that begin with `_`.
 
-    A subclass may give an inherited setting another default. Raises ValueError on an unknown or invalid setting.
+    A setting without a default is required. A setting may be another `Configured`, given as an instance or as its data. The
+    module has a copy of its own of what it is given; `spec` keeps what was given. A subclass may give an inherited setting
+    another default.
+
+    Raises ValueError on an unknown, missing or invalid setting; and when a class is defined, TypeError for an annotation that
+    can't be a setting, and for the name of a class of another module.
     """
 
-    kinds: ClassVar[dict[str, type["Configured"]]]
+    kinds: ClassVar[dict[str, type["Configured"]]] = {}
     _settings: ClassVar[type[Spec]] = Spec
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if Configured in cls.__bases__:
             cls.kinds = {}
-        else:
-            cls.kinds[cls.__name__] = cls
-        annotations: dict[str, Any] = {}
-        for base in reversed(cls.__mro__[: cls.__mro__.index(Configured)]):
-            annotations |= inspect.get_annotations(base, eval_str=True)
-        own: dict[str, Any] = {
-            name: (annotation, vars(cls)[name])
-            for name, annotation in annotations.items()
-            if ClassVar not in (annotation, get_origin(annotation)) and name in vars(cls)
-        }
-        own |= {n: (a, ...) for n, a in inspect.get_annotations(cls, eval_str=True).items() if isinstance(a, type) and issubclass(a, Configured) and n not in vars(cls)}
-        cls._settings = create_model(cls.__name__, __base__=cls._settings, __module__=cls.__module__, **own)
+        fields = _fields(cls)
+        try:
+            cls._settings = create_model(cls.__name__, __base__=cls._settings, __module__=cls.__module__, **fields)
+        except PydanticSchemaGenerationError as error:
+            raise TypeError(
+                f"{cls.__name__}: an annotated class attribute is a setting, and one of {', '.join(fields)} can't be saved as "
+                f"JSON ({error.message.splitlines()[0]}). Annotate what is no setting where `__init__` or `build` makes it."
+            ) from None
+        if Configured not in cls.__bases__:
+            register(cls.kinds, cls)
+        for name, (annotation, _) in fields.items():
+            if name in vars(cls) and _holds_module(annotation):
+                delattr(cls, name)  # an attribute of the class would hide the submodule of this name
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
         self.spec = self._settings(**settings)
         for name in type(self.spec).model_fields:
-            setattr(self, name, getattr(self.spec, name))
+            setattr(self, name, deepcopy(getattr(self.spec, name)))
 
     def to_data(self) -> dict[str, Any]:
         """Kind and settings as plain JSON data; all of them, so that a later default changes no saved model."""
         return {"kind": type(self).__name__, **self.spec.model_dump(mode="json")}
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source, handler):
-        from pydantic_core import core_schema
-        return core_schema.no_info_plain_validator_function(lambda v: v if isinstance(v, cls) else cls.from_data(v), serialization=core_schema.plain_serializer_function_ser_schema(lambda v: v.to_data()))
-
-    @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """The untrained network that plain `data` describes. Raises ValueError on an unknown kind or setting."""
+        """The untrained network that plain `data` describes.
+
+        Raises ValueError on an unknown kind or setting, and where `data` describes no `cls`.
+        """
         settings = dict(data)
         kind = settings.pop("kind", None)
         check_known(f"kind of {cls.__name__}", [kind], cls.kinds)
-        return cls.kinds[kind](**settings)  # type: ignore[return-value]
+        made = cls.kinds[kind](**settings)
+        if not isinstance(made, cls):
+            raise ValueError(f"expected a {cls.__name__}, got a {kind}")
+        return made
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As a setting: an instance or its data, saved as its data."""
+        saved = core_schema.plain_serializer_function_ser_schema(lambda made: made.to_data())
+        return core_schema.no_info_plain_validator_function(cls._as_setting, serialization=saved)
+
+    @classmethod
+    def _as_setting(cls, given: Any) -> Self:
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, Mapping):
+            return cls.from_data(given)
+        what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise ValueError(f"expected {cls.__name__}, or a mapping with its 'kind', got {what}")
+
+
+def _fields(cls: type[Configured]) -> dict[str, Any]:
+    """The settings that `cls` declares, or gives another default: annotation and default by name, ``...`` for no default."""
+    own = inspect.get_annotations(cls, eval_str=True)
+    annotations: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(Configured)]):
+        annotations |= inspect.get_annotations(base, eval_str=True)
+    return {
+        name: (annotation, vars(cls).get(name, ...))
+        for name, annotation in annotations.items()
+        if (name in own or name in vars(cls)) and _is_setting(name, annotation)
+    }
+
+
+def _is_setting(name: str, annotation: Any) -> bool:
+    return not name.startswith("_") and ClassVar not in (annotation, get_origin(annotation))
+
+
+def _holds_module(annotation: Any) -> bool:
+    """Whether a value of this type may be a module: `Edit`, `Edit | None`, ..."""
+    if isinstance(annotation, type) and issubclass(annotation, nn.Module):
+        return True
+    return any(_holds_module(part) for part in get_args(annotation))

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, Mechanism, Values
-from causalimg.training.batches import in_batches
+from causalimg.values import in_batches
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.recipe import Recipe
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 
 
 class FitStep(nn.Module):

@@ -29,7 +29,7 @@ from causalimg.readers.reader_set import ReaderSet
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
 from causalimg.training.recipe import Recipe
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 from causalimg.values import Columns, World, check_allowed, columns
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen
 from causalimg.propagation import propagate
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 from causalimg.values import World, widen
 
 POSITIONS = 1_000_003

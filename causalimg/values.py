@@ -1,7 +1,10 @@
-"""What users write, as columns of a batch: checked against the graph, in natural units, with the row in every complaint."""
+"""Values as tensors: what users write, checked against the graph in natural units; and nests of tensors, row by row.
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+A nest is a tensor, or a mapping, tuple or NamedTuple of nests. The first dimension of all its tensors counts the rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -11,6 +14,12 @@ from causalimg.graph import Graph, Variable
 
 World = dict[str, Tensor]
 """Values by variable: continuous float32 (batch,), categorical int64 (batch,), images float32 (batch, C, H, W)."""
+
+Nest: TypeAlias = Tensor | Mapping[str, "Nest"] | tuple["Nest", ...]
+"""A tensor, or a mapping, tuple or NamedTuple of nests."""
+
+AnyNest = TypeVar("AnyNest", bound=Nest)
+Result = TypeVar("Result", bound=Nest)
 
 
 class Columns(Protocol):
@@ -74,19 +83,68 @@ def widen(tensor: Tensor, n: int) -> Tensor:
     return tensor.expand(n, *tensor.shape[1:]) if len(tensor) != n else tensor
 
 
-def map_tensors(change, nest):
+def map_tensors(change: Callable[[Tensor], Tensor], nest: AnyNest) -> AnyNest:
+    """`nest` with `change` made to every tensor, in the order of `leaves`; mappings become dicts, NamedTuples stay what they are.
+
+    Raises TypeError for a part that is neither a tensor nor a mapping or tuple.
+    """
     if isinstance(nest, Tensor):
-        return change(nest)
+        return change(nest)  # type: ignore[return-value]
     if isinstance(nest, Mapping):
-        return {k: map_tensors(change, v) for k, v in nest.items()}
-    parts = [map_tensors(change, v) for v in nest]
-    return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
+        return cast(AnyNest, {name: map_tensors(change, part) for name, part in nest.items()})
+    if isinstance(nest, tuple):
+        parts: list[Any] = [map_tensors(change, part) for part in nest]
+        return cast(AnyNest, type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts))
+    raise _no_nest(nest)
 
 
-def leaves(nest, path=""):
+def leaves(nest: Nest, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of `nest` with its path: names, fields and positions joined by dots, such as ``held.area``.
+
+    Raises TypeError for a part that is neither a tensor nor a mapping or tuple.
+    """
     if isinstance(nest, Tensor):
         yield path, nest
         return
-    items = nest.items() if isinstance(nest, Mapping) else zip(getattr(nest, "_fields", range(len(nest))), nest)
-    for k, v in items:
-        yield from leaves(v, f"{path}.{k}" if path else str(k))
+    if isinstance(nest, Mapping):
+        parts: Iterable[tuple[Any, Nest]] = nest.items()
+    elif isinstance(nest, tuple):
+        parts = zip(getattr(nest, "_fields", range(len(nest))), nest, strict=True)
+    else:
+        raise _no_nest(nest)
+    for name, part in parts:
+        yield from leaves(part, f"{path}.{name}" if path else str(name))
+
+
+def _no_nest(given: object) -> TypeError:
+    return TypeError(f"expected tensors, or mappings or tuples of them, got a {type(given).__name__}")
+
+
+def count_rows(nest: Nest) -> int:
+    """The number of rows of `nest`; 0 if it holds no tensor. Raises ValueError where its tensors differ in it."""
+    rows = {path: len(tensor) for path, tensor in leaves(nest)}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"expected one and the same number of rows, got {rows}")
+    return next(iter(rows.values()), 0)
+
+
+def in_batches(
+    function: Callable[[AnyNest], Result], nest: AnyNest, size: int, device: torch.device | str | None = None
+) -> Result:
+    """What `function` gives for `size` rows of `nest` at a time, joined along the rows.
+
+    Each part is sent to `device` first, if one is given. The function is called once, with what there is, for 0 rows. It
+    must give a nest with the same paths for every part. Raises ValueError where the tensors of `nest` differ in rows.
+    """
+
+    def part(start: int) -> AnyNest:
+        return map_tensors(lambda tensor: tensor[start : start + size].to(device or tensor.device), nest)
+
+    return join_rows([function(part(start)) for start in range(0, max(1, count_rows(nest)), size)])
+
+
+def join_rows(nests: list[AnyNest]) -> AnyNest:
+    """Nests with the same paths, of which there is at least one, as one nest with the rows of all."""
+    parts = [dict(leaves(nest)) for nest in nests]
+    joined = (torch.cat([part[path] for part in parts]) for path in parts[0])
+    return map_tensors(lambda _: next(joined), nests[0])

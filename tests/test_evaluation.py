@@ -13,8 +13,7 @@ from causalimg.configured import Configured
 from causalimg.evaluation import effectiveness
 from causalimg.evaluation.locality import dilate, grey_levels, neighbourhood
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image, Outlined, Within
-from causalimg.readers.reader import fingerprint
-from causalimg.readers.reader import Reader
+from causalimg.readers.reader import Reader, fingerprint
 
 SIZE = 32
 HALF = SIZE * SIZE // 2

@@ -17,8 +17,7 @@ from causalimg.evaluation.ssim import ssim
 from causalimg.evaluation.tables import Cell, Table
 from causalimg.evaluation.truth import near
 from causalimg.graph import Image
-from causalimg.readers.reader import fingerprint
-from causalimg.readers.reader import Reader
+from causalimg.readers.reader import Reader, fingerprint
 
 ONLY = {"variables": ["left"]}
 

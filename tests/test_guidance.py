@@ -25,7 +25,7 @@ from causalimg.guidance.sensitivity import advice
 from causalimg.guidance.step import BROKEN, GuidedStep
 from causalimg.guidance.view import jitter
 from causalimg.readers.reader import fingerprint
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 
 QUICK = ci.Recipe(steps=40, batch=64, lr=5e-3, warmup=5)
 TUNE = ci.Recipe(steps=150, batch=32, lr=3e-3, warmup=5)

@@ -168,7 +168,7 @@ def test_fit_lowers_the_negative_log_likelihood(model, world):
 
 
 def test_a_model_on_disk_is_json_and_tensors_and_answers_alike_in_a_new_process(model, world, tmp_path):
-    plain = ci.CausalModel(model.graph, model.mechanisms, ci.readers.Panel(model.graph, []))
+    plain = ci.CausalModel(model.graph, model.mechanisms, ci.readers.ReaderSet(model.graph, []))
     plain.save(tmp_path / "model")
     assert sorted(path.suffix for path in (tmp_path / "model").iterdir()) == [".json", ".safetensors"]
     answer = plain.do(world, area=60.0, sex="male", seed=5)["x"]
@@ -189,7 +189,7 @@ def test_a_reader_that_is_code_is_passed_again_when_the_model_is_loaded(model, w
         torch.nn.init.constant_(network.bias, -10.0)
         return ci.Segmentor(network, structures=["disc"])
 
-    mine = ci.CausalModel(model.graph, model.mechanisms, ci.readers.Panel(model.graph, [bright()]))
+    mine = ci.CausalModel(model.graph, model.mechanisms, ci.readers.ReaderSet(model.graph, [bright()]))
     mine.save(tmp_path)
     with pytest.raises(ValueError, match=r"no file holds Segmentor\(.*pass all readers"):
         ci.CausalModel.load(tmp_path)

@@ -1,14 +1,17 @@
 """Readers: what they read is what is there, softly and hard, before and after disk."""
 
+from typing import Literal
+
 import pytest
 import torch
 from pydantic import PositiveInt
 from torch import nn
 
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
-from causalimg.readers import Augment, Classifier, Network, Reader, Regressor, Segmentor, UNet
-from causalimg.readers.calibration import TOLERANCE, gap, sharpness
-from causalimg.readers.holdout import hold_out
+from causalimg.readers import Augment, Classifier, Network, Reader, ReaderSet, Regressor, Segmentor, UNet
+from causalimg.readers.reader_set import outlines
+from causalimg.readers.scores import hold_out
+from causalimg.readers.segmentor import TOLERANCE, gap, sharpness
 from causalimg.training.recipe import Recipe
 
 STILL = Augment(brightness=0, contrast=0, gamma=0, blur=0, noise=0, rotate=0, scale=0, shift=0)
@@ -277,6 +280,63 @@ def test_exposure_stays_within_the_bounds_and_keeps_the_picture():
     assert exposed[masks[:, None]].mean() - exposed[~masks[:, None]].mean() > 0.3
 
 
+class Half(Reader):
+    """Says that what is bright on the given `side` is a disc, and that `reads` is its size."""
+
+    side: Literal["top", "bottom"] = "top"
+    reads: str = "size"
+
+    def can_read(self, graph):
+        return (self.reads,)
+
+    def read(self, images, graph, names, *, soft=False):
+        return {name: self.masks(images)["disc"].sum((1, 2)).float() for name in names}
+
+    def masks(self, images):
+        mask = images[:, 0] > 0.5
+        other = slice(16, None) if self.side == "top" else slice(0, 16)
+        mask[:, other] = False
+        return {"disc": mask}
+
+
+def test_a_structure_that_two_readers_outline_is_what_any_of_them_says():
+    images = torch.ones(3, 1, 32, 32)
+    top, bottom = Half(side="top", reads="size"), Half(side="bottom", reads="share")
+    for given in ([top, bottom], [bottom, top]):
+        assert outlines(given, images)["disc"].all()
+        assert ReaderSet(Discs, given).outlines(images)["disc"].all()
+
+
+def test_a_reader_that_says_nothing_takes_nothing_away():
+    images = torch.zeros(3, 1, 32, 32)
+    images[:, :, :16] = 1
+    top, bottom = Half(side="top", reads="size"), Half(side="bottom", reads="share")
+    for given in ([top], [top, bottom], [bottom, top]):
+        assert torch.equal(ReaderSet(Discs, given).outlines(images)["disc"], images[:, 0] > 0.5)
+
+
+def test_reading_batch_by_batch_is_reading_all_at_once_and_none_is_none():
+    images, _ = discs(7)
+    readers = ReaderSet(Discs, [wrapped()])
+    world, names = {"x": images}, ["size", "surface"]
+    at_once = readers.read(world, names)
+    in_parts = readers.read_all(world, names, batch=3)
+    assert all(torch.equal(at_once[name], in_parts[name]) for name in names)
+    assert {name: value.shape for name, value in readers.read_all({"x": images[:0]}, names).items()} == {
+        "size": (0,),
+        "surface": (0,),
+    }
+
+
+def test_the_readers_of_a_graph_refuse_who_reads_nothing_and_who_reads_the_same():
+    with pytest.raises(ValueError, match="two readers of size: Half.* and Segmentor"):
+        ReaderSet(Discs, [Half(), wrapped()])
+    with pytest.raises(ValueError, match="Classifier.* reads no variable of Discs"):
+        ReaderSet(Discs, [Classifier(Mean(outputs=2), levels={"colour": ("red", "blue")})])
+    with pytest.raises(ValueError, match="unknown variable, or one that no reader reads, 'sise'.*'size'"):
+        ReaderSet(Discs, [wrapped()]).read({"x": discs(1)[0]}, ["sise"])
+
+
 def fit(reader, labels, **settings):
     return reader.fit(discs(4)[0], labels, recipe=BRIEF, **settings)
 
@@ -297,7 +357,7 @@ OTHER = Graph.of(shade=Categorical(levels=("light", "dark")), x=Image(shape=(1, 
             "unknown variable that this segmentor reads 'sise'.*'size'",
         ),
         (lambda: fit(wrapped(), {"dsic": MASKS["disc"]}), "unknown structure 'dsic'.*'disc'"),
-        (lambda: fit(wrapped(), {"disc": MASKS["disc"]}), "unknown mask 'ground'. Known: disc"),
+        (lambda: fit(wrapped(), {"disc": MASKS["disc"]}), "missing mask 'ground'. Given: disc"),
         (lambda: fit(wrapped(), MASKS | {"disc": 255 * MASKS["disc"]}), "mask of disc: .* from 0 to 1, got 0, 255"),
         (lambda: fit(wrapped(), torch.full((4, 32, 32), 3)), "label map: .* from 0 to 2, got 3"),
         (lambda: fit(wrapped(), MASKS["disc"][:, None]), r"label map: expected shape \(n, height, width\)"),
@@ -321,6 +381,14 @@ OTHER = Graph.of(shade=Categorical(levels=("light", "dark")), x=Image(shape=(1, 
         (
             lambda: fit(Regressor(Mean(), variables=("size",)), {"sise": torch.ones(4)}),
             "unknown variable 'sise'.*'size'",
+        ),
+        (
+            lambda: fit(Regressor(Mean(outputs=2), variables=("size", "share")), {"size": torch.ones(4)}),
+            "missing column of labels 'share'. Given: size",
+        ),
+        (
+            lambda: Classifier(Mean(outputs=2), levels={"shade": ("dark", "light")}).targets({}),
+            r"missing column of labels 'shade'. Given: \(none\)",
         ),
         (lambda: Regressor(Mean(), variables=("size",)).read(discs(1)[0], Discs, ["share"]), "'share'.*Known: size"),
         (lambda: shades("dark", "lihgt"), "unknown level of shade 'lihgt'.*'light'"),

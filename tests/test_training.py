@@ -2,17 +2,17 @@ import json
 import math
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from causalimg.training.batches import batches
 from causalimg.training.history import History
-from causalimg.training.learner import learning_rate
 from causalimg.training.loop import train
-from causalimg.training.recipe import Recipe
+from causalimg.training.randomness import batches
+from causalimg.training.recipe import Recipe, learning_rate
 
 QUICK = Recipe(steps=200, batch=16, lr=0.1, warmup=10, weight_decay=0.0, ema=0.9, log_every=10, accelerator="cpu")
 
@@ -436,6 +436,51 @@ def test_processes_share_an_epoch_without_overlap():
     shares = [batches({"i": torch.arange(12)}, 3, torch.device("cpu"), 0, rank, 2) for rank in range(2)]
     rows = [next(share)["i"] for share in shares for _ in range(2)]
     assert sorted(torch.cat(rows).tolist()) == list(range(12))
+
+
+# --- nests
+
+
+class Rows(NamedTuple):
+    inputs: dict[str, Tensor]
+    y: Tensor
+
+
+def test_a_typed_nest_trains_as_its_flat_columns_do():
+    seen = []
+
+    class Typed(Line):
+        def forward(self, batch):
+            seen.append(type(batch))
+            return super().forward({"x": batch.inputs["x"], "y": batch.y})
+
+    flat, typed = Line(), Typed()
+    train(flat, line_data(), recipe(steps=20), label="line")
+    data = line_data()
+    history = train(typed, Rows({"x": data["x"]}, data["y"]), recipe(steps=20), label="line")
+    assert set(seen) == {Rows}
+    assert all(torch.equal(a, b) for a, b in zip(weights(flat), weights(typed), strict=True))
+    assert history.last("samples_per_second") > 0
+
+
+def test_batches_of_a_nest_keep_its_types_and_its_rows_together():
+    data = Rows({"i": torch.arange(12), "j": 10 * torch.arange(12)}, torch.arange(12))
+    batch = next(batches(data, 5, torch.device("cpu"), 0, 0, 1))
+    assert isinstance(batch, Rows)
+    assert torch.equal(batch.inputs["j"], 10 * batch.y)
+    assert len(batch.y) == 5
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Rows({"x": torch.ones(4)}, torch.ones(3)), r"got \{'inputs.x': 4, 'y': 3\}"),
+        (Rows({"x": torch.tensor([1.0, math.nan])}, torch.ones(2)), r"line: 'inputs\.x' is not finite in row 1"),
+    ],
+)
+def test_a_mistake_in_a_nest_is_named_by_its_path(data, message):
+    with pytest.raises(ValueError, match=message):
+        train(Line(), data, QUICK, label="line")
 
 
 # --- mistakes

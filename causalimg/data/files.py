@@ -11,7 +11,7 @@ from causalimg.data.pixels import Normalise
 from causalimg.data.table import Table
 from causalimg.errors import check_known
 from causalimg.graph import Graph, as_graph
-from causalimg.readers import ReaderSet, Reader
+from causalimg.readers import Reader, ReaderSet
 
 
 def read_table(

@@ -23,7 +23,7 @@ from causalimg.evaluation.locality import distance
 from causalimg.evaluation.null import pixelwise
 from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import temper
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 
 CYCLES = (1, 10)
 """After how many cycles the distance is taken; the first `BATCH` items go through them."""

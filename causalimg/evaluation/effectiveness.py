@@ -25,8 +25,8 @@ from causalimg.evaluation.miss import Miss, miss, relative
 from causalimg.evaluation.reading import read
 from causalimg.evaluation.tables import unit_of
 from causalimg.graph import Graph
-from causalimg.readers.reader_set import ReaderSet
 from causalimg.readers.reader import Reader
+from causalimg.readers.reader_set import ReaderSet
 
 
 def effectiveness(

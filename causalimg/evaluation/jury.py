@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 from causalimg.errors import check_known
 from causalimg.evaluation.asking import Answering
-from causalimg.readers.reader import fingerprint
+from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.readers.reader import Reader
 
 
 class Jury(NamedTuple):

@@ -19,9 +19,9 @@ from causalimg.evaluation.items import Items
 from causalimg.evaluation.miss import Miss, miss
 from causalimg.evaluation.reading import read
 from causalimg.mechanisms import Mechanism
-from causalimg.mechanisms.mechanism import ImageNoise, Noise
+from causalimg.mechanisms.mechanism import PIXEL_NOISE, Noise
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 
 
 def null_floors(
@@ -50,9 +50,9 @@ def _drawn(models: Sequence[Answering], name: str, values: Mapping[str, Tensor])
     return known if len(known) == len(models) else []
 
 
-def pixelwise(u: Noise) -> TypeGuard[ImageNoise]:
+def pixelwise(u: Noise) -> TypeGuard[dict[str, Tensor]]:
     """Whether a part of the noise `u` is added pixel by pixel."""
-    return isinstance(u, ImageNoise)
+    return not isinstance(u, Tensor) and PIXEL_NOISE in u
 
 
 @torch.no_grad()
@@ -64,9 +64,9 @@ def redrawn(mechanism: Mechanism, name: str, values: Mapping[str, Tensor]) -> Te
         for start in range(0, len(values[name]), BATCH):
             batch = {key: value[start : start + BATCH].to(device) for key, value in values.items()}
             parents = {parent: batch[parent] for parent in mechanism.parents}
-            u = mechanism.abduct(batch[name], parents)
+            u = mechanism.abduct(batch[name], parents).u
             fresh = mechanism.noise(len(batch[name]))
             if not (pixelwise(u) and pixelwise(fresh)):
                 return None
-            parts.append(mechanism.predict(u._replace(pixels=fresh.pixels), parents).cpu())
+            parts.append(mechanism.predict({**u, PIXEL_NOISE: fresh[PIXEL_NOISE]}, parents).cpu())
     return torch.cat(parts)

@@ -28,8 +28,8 @@ from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines
 from causalimg.scm import SCM
-from causalimg.training.batches import in_batches
-from causalimg.training.seeds import seeded
+from causalimg.values import in_batches
+from causalimg.training.randomness import seeded
 from causalimg.values import World
 
 BROKEN = 50.0

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from causalimg.errors import check_known
+from causalimg.errors import check_given, check_known
 from causalimg.graph import Categorical, Graph
-from causalimg.readers.accuracy import Scores, level_scores
 from causalimg.readers.networks import CNN
 from causalimg.readers.neural import NeuralReader
+from causalimg.readers.scores import Scores, level_scores
 
 
 class Classifier(NeuralReader):
@@ -50,7 +50,7 @@ class Classifier(NeuralReader):
 
     def targets(self, labels: Mapping[str, Tensor | Sequence[str]]) -> Tensor:
         check_known("variable", labels, self.levels)
-        check_known("column of labels", self.levels, labels)
+        check_given("column of labels", self.levels, labels)
         return torch.stack([_indices(name, labels[name], levels) for name, levels in self.levels.items()], dim=1)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

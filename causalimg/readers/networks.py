@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.errors import unknown
-from causalimg.training.seeds import seeded
+from causalimg.training.randomness import seeded
 
 DEPTH = 4
 

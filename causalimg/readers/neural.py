@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.readers.accuracy import Scores
 from causalimg.readers.augment import Augment
-from causalimg.readers.holdout import hold_out
 from causalimg.readers.networks import Network
 from causalimg.readers.reader import Reader
+from causalimg.readers.scores import Scores, hold_out
 from causalimg.training.loop import train
 from causalimg.training.recipe import Recipe
+from causalimg.values import in_batches
 
 CHUNK = 128
 """So many images are read at a time where no gradient is needed."""
@@ -96,7 +96,8 @@ class NeuralReader(Reader):
     def outputs(self, images: Tensor) -> Tensor:
         """The network's outputs, without gradient, a `CHUNK` at a time."""
         with torch.no_grad():
-            return torch.cat([self.network(part) for part in images.split(CHUNK)])
+            outputs: Tensor = in_batches(self.network, images, CHUNK)
+        return outputs
 
     def readable(self, graph: Graph, names: Iterable[str]) -> list[str]:
         """`names`, if this reader reads them all. Raises ValueError, with the nearest name, if not."""

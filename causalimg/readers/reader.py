@@ -8,8 +8,8 @@ A reader on disk is JSON (kind, settings, report) and tensors, see `storage`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -26,11 +26,9 @@ class Reader(Configured, ABC):
     `fitted` reports how well it reads held-out images, as plain JSON data; it is saved with the reader.
     """
 
-    fitted: dict[str, Any]
-
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.fitted = {}
+        self.fitted: dict[str, Any] = {}
 
     @abstractmethod
     def can_read(self, graph: Graph) -> tuple[str, ...]:
@@ -65,8 +63,6 @@ class Reader(Configured, ABC):
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """The reader that `data` describes, still without its weights. Raises ValueError if it is not of this kind."""
         reader = super().from_data({key: value for key, value in data.items() if key != "fitted"})
-        if not isinstance(reader, cls):
-            raise ValueError(f"expected a {cls.__name__}, got a {type(reader).__name__}")
         reader.fitted = dict(data.get("fitted", {}))
         return reader
 
@@ -94,7 +90,8 @@ class Reader(Configured, ABC):
 
 
 def fingerprint(network: Configured) -> str:
-    """Twelve hex digits of the network's parameters; of its kind and settings, if it has none.
+    """Twelve hex digits of what a network has learnt, so that it is known again: of its parameters, or, if it has none, of
+    its kind and settings.
 
     Names, settings and buffers don't count: wrapped, renamed or calibrated anew, it is the same network still.
     """

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from causalimg.errors import unknown
+from causalimg.errors import check_known
 from causalimg.graph import Graph
 from causalimg.readers.reader import Reader
+from causalimg.values import in_batches
 
 
 class ReaderSet(nn.Module):
@@ -34,43 +35,43 @@ class ReaderSet(nn.Module):
                 self.by_variable[name] = reader
 
     def read(self, world: Mapping[str, Tensor], names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
-        """The variables `names`, read off the images of `world`; each reader looks at each image once."""
-        found: dict[str, Tensor] = {}
+        """The variables `names`, read off the images of `world`; each reader looks at each image once.
+
+        Raises ValueError for a name that no reader reads.
+        """
         wanted = list(names)
-        for name in wanted:
-            if name not in self.by_variable:
-                raise unknown("variable, or one that no reader reads,", name, self.by_variable)
+        check_known("variable, or one that no reader reads,", wanted, self.by_variable)
+        values: dict[str, Tensor] = {}
         for reader in self.readers:
             for image in self.graph.images:
                 mine = [n for n in wanted if self.by_variable[n] is reader and self.graph.image_of(n) == image]
                 if mine:
-                    found |= reader.read(world[image], self.graph, mine, soft=soft)
-        return {name: found[name] for name in wanted}
+                    values |= reader.read(world[image], self.graph, mine, soft=soft)
+        return {name: values[name] for name in wanted}
 
     @torch.no_grad()
     def read_all(self, world: Mapping[str, Tensor], names: Iterable[str], batch: int = 64) -> dict[str, Tensor]:
         """`read`, hard, batch by batch."""
         names = list(names)
         images = {image: world[image] for image in self.graph.images if image in world}
-        n = len(next(iter(images.values()))) if images else 0
-        parts = [self.read({k: v[i : i + batch] for k, v in images.items()}, names) for i in range(0, max(n, 1), batch)]
-        return {name: torch.cat([part[name] for part in parts]) for name in names}
+        return in_batches(lambda part: self.read(part, names), images, batch)
 
-    @torch.no_grad()
     def outlines(self, images: Tensor) -> dict[str, Tensor]:
-        """Every structure that a reader outlines, as masks (batch, height, width), bool."""
-        found: dict[str, Tensor] = {}
-        for reader in self.readers:
-            found |= reader.masks(images)
-        return found
+        """Every structure that one of the readers outlines, see `outlines`."""
+        return outlines(self.readers, images)
 
 
-def outlines(readers, images):
-    found = {}
+@torch.no_grad()
+def outlines(readers: Iterable[Reader], images: Tensor) -> dict[str, Tensor]:
+    """Every structure that one of `readers` outlines on `images` (n, C, H, W), as masks (n, H, W) of bool.
+
+    Where several outline the same structure, a pixel belongs to it if any of them says so.
+    """
+    masks: dict[str, Tensor] = {}
     for reader in readers:
         for name, mask in reader.masks(images).items():
-            found[name] = found[name] | mask if name in found else mask
-    return found
+            masks[name] = masks[name] | mask if name in masks else mask
+    return masks
 
 
 def widened(mask: Tensor, reach: int) -> Tensor:

@@ -8,12 +8,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from causalimg.errors import check_known
+from causalimg.errors import check_given, check_known
 from causalimg.graph import Continuous, Graph
-from causalimg.readers.accuracy import Scores, number_scores
 from causalimg.readers.augment import Augment
 from causalimg.readers.networks import CNN
 from causalimg.readers.neural import NeuralReader
+from causalimg.readers.scores import Scores, number_scores
 
 
 class Regressor(NeuralReader):
@@ -48,7 +48,7 @@ class Regressor(NeuralReader):
 
     def targets(self, labels: Mapping[str, Tensor]) -> Tensor:
         check_known("variable", labels, self.variables)
-        check_known("column of labels", self.variables, labels)
+        check_given("column of labels", self.variables, labels)
         return torch.stack([labels[name].float() for name in self.variables], dim=1)
 
     def prepare(self, targets: Tensor) -> None:

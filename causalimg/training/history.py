@@ -1,11 +1,23 @@
-"""What training saw: one row for every time it was logged."""
+"""What training saw: a history has one row for every time it was logged.
+
+Until then, sums are kept on the device: to copy a number to the host is to wait for the device.
+"""
 
 import json
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast
+
+import torch
+from torch import Tensor
 
 from causalimg.errors import check_known
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Row = dict[str, float]
 
@@ -24,8 +36,8 @@ class History:
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """The steps that have `metric`, and its values there. Raises ValueError for a metric that no row has."""
         check_known("metric", [metric], {name for row in self.rows for name in row})
-        found = [row for row in self.rows if metric in row]
-        return [int(row["step"]) for row in found], [row[metric] for row in found]
+        rows = [row for row in self.rows if metric in row]
+        return [int(row["step"]) for row in rows], [row[metric] for row in rows]
 
     def last(self, metric: str) -> float:
         """The latest value of `metric`. Raises ValueError for a metric that no row has."""
@@ -44,3 +56,77 @@ class History:
 def as_line(row: Row) -> str:
     """A row as a line of JSON."""
     return json.dumps(row) + "\n"
+
+
+class Recorder:
+    """Counts steps, makes rows of them, and writes each row to `log`. Only here does training wait for the device."""
+
+    def __init__(self, fabric: "Fabric", label: str, log: Path | None) -> None:
+        self.rows: list[Row] = []
+        self._fabric, self._label = fabric, label
+        self._tally = Tally(fabric.device)
+        self._samples = 0
+        self._start = self._resumed = time.perf_counter()
+        self._log = log if fabric.is_global_zero else None
+        if self._log:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            self._log.write_text("")
+
+    def count(self, values: dict[str, Tensor], skip: Tensor, samples: int) -> None:
+        """One step on `samples` rows; `values` and `skip` as in `Tally.add`."""
+        self._tally.add(values, skip)
+        self._samples += samples * self._fabric.world_size
+
+    def row(self, step: int, patience: int) -> Row:
+        """The row of the steps since the row before.
+
+        Raises RuntimeError if the last `patience` steps were all skipped, or the loss is not finite.
+        """
+        means, streak = self._tally.read(self._fabric)
+        where = f"{self._label}, step {step}"
+        if streak >= patience:
+            raise RuntimeError(f"{where}: the gradients of the last {streak} steps were not finite or far too large")
+        if not math.isfinite(means.get("loss", 0.0)):
+            raise RuntimeError(f"{where}: the loss is {means['loss']}")
+        now = time.perf_counter()
+        speed = self._samples / (now - self._resumed)
+        return {"step": step, **means, "seconds": now - self._start, "samples_per_second": speed}
+
+    def keep(self, row: Row) -> None:
+        """Add the row, now complete, and start the clock for the next."""
+        self.rows.append(row)
+        if self._log:
+            with self._log.open("a") as file:
+                file.write(as_line(row))
+        self._samples, self._resumed = 0, time.perf_counter()
+
+
+class Tally:
+    """Means over the steps taken since the last `read`; `skipped` counts the others, since the start."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._names: tuple[str, ...] = ()
+        self._sums = torch.zeros(0, device=device)
+        self._taken, self._skipped, self._streak = torch.zeros(3, device=device)
+
+    def add(self, values: Mapping[str, Tensor], skip: Tensor) -> None:
+        """Count one step with its 0-d `values`, or as skipped where `skip` (0-d) is 1. Raises ValueError for new names."""
+        if not self._names:
+            self._names = tuple(values)
+            self._sums = self._sums.new_zeros(len(values))
+        if tuple(values) != self._names:
+            raise ValueError(f"a step must report the same metrics every time; {self._names}, then {tuple(values)}")
+        numbers = torch.stack([value.detach().float() for value in values.values()])
+        self._sums = self._sums + torch.where(skip > 0, 0.0, numbers)
+        self._taken = self._taken + (1 - skip)
+        self._skipped = self._skipped + skip
+        self._streak = (self._streak + 1) * skip
+
+    def read(self, fabric: "Fabric") -> tuple[Row, int]:
+        """The means over all processes (none if every step was skipped) and `skipped`; and how many were skipped last."""
+        counts = torch.stack([self._taken, self._skipped, self._streak])
+        reduced = cast(Tensor, fabric.all_reduce(torch.cat([counts, self._sums])))
+        taken, skipped, streak, *sums = reduced.tolist()
+        self._sums, self._taken = torch.zeros_like(self._sums), torch.zeros_like(self._taken)
+        means = {name: total / taken for name, total in zip(self._names, sums, strict=True)} if taken else {}
+        return {**means, "skipped": int(skipped)}, int(streak)

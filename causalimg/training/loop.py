@@ -5,23 +5,20 @@ weights, where it was best.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
-from causalimg.training.batches import batches, check_columns
-from causalimg.training.ema import Average
-from causalimg.training.history import History
-from causalimg.training.learner import Learner, learning_rate, train_mode
+from causalimg.training.history import History, Recorder
+from causalimg.training.optimiser import Average, Learner, train_mode
 from causalimg.training.progress import progress
-from causalimg.training.recipe import Recipe
-from causalimg.training.recorder import Recorder
-from causalimg.values import leaves
-from causalimg.training.seeds import seeded
-from causalimg.training.selection import Selection
+from causalimg.training.randomness import batches, check_columns, seeded
+from causalimg.training.recipe import Recipe, learning_rate
+from causalimg.values import Nest, count_rows
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,7 +30,7 @@ HOPELESS = 50
 
 def train(
     step: nn.Module,
-    data: Mapping[str, Tensor],
+    data: Nest,
     recipe: Recipe,
     *,
     label: str,
@@ -41,12 +38,13 @@ def train(
     validate: Callable[[], float] | None = None,
     log: Path | None = None,
 ) -> History:
-    """Train what requires grad in `step` on random batches of `data`: columns by name, rows along the first dimension.
+    """Train what requires grad in `step` on random batches of the rows of `data`, a nest of tensors (see `values`).
 
-    `step(batch)` gives a 0-d loss and 0-d metrics, the same names every time. Its parts that are wholly frozen stay in
-    eval mode. About ten times `validate` (lower is better) is called, without grad, in eval mode, on the device that
-    trains, with the same random draws, on the averaged weights; the best of these stay, or without `validate` the last.
-    `step` comes back in eval mode, on the device where it was. `log` gets every row as soon as it is made.
+    `step(batch)` is given the same nest with the rows of a batch. It gives a 0-d loss and 0-d metrics, the same names every
+    time. Its parts that are wholly frozen stay in eval mode. About ten times `validate` (lower is better) is called, without
+    grad, in eval mode, on the device that trains, with the same random draws, on the averaged weights; the best of these
+    stay, or without `validate` the last. `step` comes back in eval mode, on the device where it was. `log` gets every row
+    as soon as it is made.
 
     Raises ValueError where `data` won't do or nothing requires grad, and RuntimeError where the loss is not finite, 50
     steps in a row are skipped (see `Recipe`), or no validation is finite.
@@ -55,8 +53,7 @@ def train(
         raise ValueError(f"{label}: nothing to train: no parameter requires grad")
     fabric = _launch(recipe)
     check_columns(data, label, least=fabric.world_size)
-    ends = [*range(recipe.log_every, recipe.steps, recipe.log_every), recipe.steps]
-    logged, judged = frozenset(ends), frozenset(ends[:: -math.ceil(len(ends) / VALIDATIONS)])
+    logged, validated = _due(recipe)
     with (
         _borrowed(step),
         seeded(seed + fabric.global_rank, fabric.device),
@@ -69,18 +66,56 @@ def train(
         stream = batches(data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
         for t in range(1, recipe.steps + 1):
             batch = next(stream)
-            recorder.count(*learner.learn(t, batch), samples=len(next(iter(leaves(batch)))[1]))
+            recorder.count(*learner.learn(t, batch), samples=count_rows(batch))
             average.update()
             if t in logged:
                 row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
-                recorder.keep(row | (selection.judge(seed) if t in judged else {}))
+                recorder.keep(row | (selection.score(seed) if t in validated else {}))
             advance(recorder.rows)
         selection.settle(label)
     return History(tuple(recorder.rows))
 
 
+class Selection:
+    """Validates the averaged weights of `step`, lower is better, and remembers the best exactly as they were validated.
+
+    Without `validate` there is nothing to compare, and the last average is best.
+    """
+
+    def __init__(
+        self, fabric: "Fabric", step: nn.Module, average: Average, validate: Callable[[], float] | None
+    ) -> None:
+        self._fabric, self._step, self._average, self._validate = fabric, step, average, validate
+        self._best, self._kept = math.inf, average.mean
+
+    def score(self, seed: int) -> dict[str, float]:
+        """The row entry ``val``, none without `validate`; the random draws of `seed` are the same every time."""
+        if self._validate is None:
+            return {}
+        self._step.eval()
+        with self._average.in_place(), torch.no_grad(), seeded(seed, self._fabric.device):
+            value = float(self._fabric.broadcast(self._validate()))  # the same for all processes
+        train_mode(self._step)
+        if value < self._best:
+            self._best, self._kept = value, [tensor.clone() for tensor in self._average.mean]
+        return {"val": value}
+
+    def settle(self, label: str) -> None:
+        """Give `step` the best weights. Raises RuntimeError if no validation was finite."""
+        if self._validate is not None and not math.isfinite(self._best):
+            raise RuntimeError(f"{label}: no validation gave a finite value")
+        self._average.put(self._kept)
+
+
+def _due(recipe: Recipe) -> tuple[frozenset[int], frozenset[int]]:
+    """The steps that are logged, and those of them that are validated too: about `VALIDATIONS`, the last among them."""
+    ends = [*range(recipe.log_every, recipe.steps, recipe.log_every), recipe.steps]
+    return frozenset(ends), frozenset(ends[:: -math.ceil(len(ends) / VALIDATIONS)])
+
+
 @contextmanager
 def _borrowed(step: nn.Module) -> Iterator[None]:
+    """`step` in train mode for a while; in the end without gradients, in eval mode, on the device where it was."""
     home = next(step.parameters()).device
     train_mode(step)
     try:

@@ -1,10 +1,17 @@
-"""How something is trained: the few numbers a user may want to change, and where it runs, in Lightning Fabric's words."""
+"""How something is trained: the few numbers a user may want to change, and where it runs, in Lightning Fabric's words.
 
+The rate rises linearly over `warmup` steps, then falls along a cosine to a twentieth, so that short runs end well untuned.
+"""
+
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from causalimg.graph.spec import Spec
+
+FLOOR = 0.05
+"""Where the learning rate ends, as a share of its highest value."""
 
 
 class Recipe(Spec):
@@ -30,3 +37,10 @@ class Recipe(Spec):
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The learning rate at `step`, counted from 1."""
+    rise = min(1.0, step / max(1, recipe.warmup))
+    fall = max(0.0, (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup))
+    return recipe.lr * rise * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * fall)) / 2)
