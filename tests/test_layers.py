@@ -26,6 +26,7 @@ LAYERS = (
     "training",
     "configured",
     "storage",
+    "propagation",
     "values",
     "graph",
     "errors",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from causalimg.errors import check_known
 from causalimg.graph import Categorical, Graph
+from causalimg.propagation import propagate
 
 Values = Mapping[str, Tensor]
 Equation = Callable[[Tensor, Values], Tensor]
@@ -82,7 +83,7 @@ class Phantom(ABC):
         noise = {name: self._noise(name, n, dice) for name in self.equations}
         shapes = {**self.nuisance, "grain": (self.grains, self.size, self.size)}
         noise |= {name: torch.randn(n, *shape, generator=dice) for name, shape in shapes.items()}
-        return self._evaluate({}, noise)
+        return self._evaluate({}, {}, noise)
 
     def counterfactual(self, sample: Sample, do: Mapping[str, Any]) -> Sample:
         """What `sample` would have been under `do`: the truth, not an estimate.
@@ -94,9 +95,8 @@ class Phantom(ABC):
         check_known("variable to intervene on", do, self.equations)
         if not do:
             return sample
-        given = {name: self._set(name, value, sample.values[name]) for name, value in do.items()}
-        moved = self.graph.descendants(*do)
-        return self._evaluate({k: v for k, v in sample.values.items() if k not in moved} | given, sample.noise)
+        action = {name: self._set(name, value, sample.values[name]) for name, value in do.items()}
+        return self._evaluate(sample.values, action, sample.noise)
 
     def _noise(self, name: str, n: int, dice: torch.Generator) -> Tensor:
         variable = self.graph[name]
@@ -120,16 +120,14 @@ class Phantom(ABC):
             raise ValueError(f"{name}: {given[wrong].flatten()[0].item():g} is not {variable.allowed}")
         return given.to(factual.dtype).expand(factual.shape).clone()
 
-    def _evaluate(self, known: Values, noise: dict[str, Tensor]) -> Sample:
-        values = dict(known)
-        for name in self.graph:
-            if name in self.equations and name not in values:
-                values[name] = self.equations[name](noise[name], self._parents(name, values))
-        image, masks = self._render_all(self._parents("x", values), noise)
-        return Sample({name: values[name] for name in self.equations} | {"x": image[:, None]}, masks, noise)
+    def _evaluate(self, known: Values, action: Values, noise: dict[str, Tensor]) -> Sample:
+        def predict(name: str, parents: Values) -> Tensor:
+            return self.equations[name](noise[name], parents)
 
-    def _parents(self, name: str, values: Values) -> Values:
-        return {parent: values[parent] for parent in self.graph.parents(name)}
+        numbers = propagate(self.graph, known, action, predict, names=self.equations)
+        image, masks = self._render_all({name: numbers[name] for name in self.graph.parents("x")}, noise)
+        values = {name: numbers[name] for name in self.equations}
+        return Sample(values | {"x": image[:, None]}, masks, noise)
 
     def _render_all(self, parents: Values, noise: Values) -> tuple[Tensor, dict[str, Tensor]]:
         image = torch.empty_like(noise["grain"][:, 0])
