@@ -131,7 +131,7 @@ def test_the_design_page_lists_the_layers_and_they_exist() -> None:
     ],
 )
 def test_an_upward_import_is_caught(text: str) -> None:
-    modules = {"causalimg": "", "causalimg.model": "", "causalimg.graph.draw": text}
+    modules = {"causalimg": "", "causalimg.model": "", "causalimg.graph.variables": text}
     assert len(upward(modules)) == 1
 
 

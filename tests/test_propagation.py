@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import graphs, subsets, values
 
 from causalimg.graph import Continuous, Graph
 from causalimg.propagation import propagate, propagate_rows
-from tests.strategies import graphs, subsets, values
 
 ROWS = 5
 

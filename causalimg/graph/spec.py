@@ -2,15 +2,18 @@
 
 Every spec is a frozen pydantic model. A kind of spec that users may extend (variables, quantities, mechanisms) derives
 from `Kinded`: its JSON carries ``kind``, the name of its class, and a class is known by its name as soon as it is
-defined, so that a user's own kind makes the round trip like one of ours.
+defined, so that a user's own kind makes the round trip like one of ours. No two modules may give one name to two kinds:
+the data would then be read as another kind than the one that wrote it.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from causalimg.errors import check_known, explain
+
+Kind = TypeVar("Kind")
 
 
 class Spec(BaseModel):
@@ -32,6 +35,20 @@ class Spec(BaseModel):
         return repr(self)
 
 
+def register(kinds: "dict[str, type[Kind]]", cls: "type[Kind]") -> None:
+    """Make `cls` the kind of its name. Defined again in the same module (a notebook's cell run twice), it replaces itself.
+
+    Raises TypeError where the name is taken by a class of another module.
+    """
+    taken = kinds.get(cls.__name__, cls)
+    if taken.__module__ != cls.__module__:
+        raise TypeError(
+            f"two kinds named {cls.__name__!r}: {cls.__module__}.{cls.__qualname__} and {taken.__module__}."
+            f"{taken.__qualname__}. What is saved names its kind, so names must differ: call yours otherwise."
+        )
+    kinds[cls.__name__] = cls
+
+
 class Kinded(Spec):
     """A spec whose concrete classes are found by name in its JSON: ``{"kind": "Area", ...}``."""
 
@@ -42,7 +59,7 @@ class Kinded(Spec):
         if Kinded in cls.__bases__:
             cls.kinds = {}
         elif not cls.__name__.startswith("_"):
-            cls.kinds[cls.__name__] = cls
+            register(cls.kinds, cls)
 
     @classmethod
     def from_data(cls, data: Any) -> Self:

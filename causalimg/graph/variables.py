@@ -1,4 +1,4 @@
-"""The kinds of variables: what a value is, in which units, and within which bounds. Data only, no torch."""
+"""The kinds of variables: what a value is, in which units, and within which bounds. This module imports no torch."""
 
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
