@@ -121,7 +121,7 @@ def test_an_image_is_set_in_its_rows_alone():
         ({"d": 1}, None, "unknown variable to intervene on 'd'"),
         ({"c": 1}, ["a", "b"], "unknown variable to intervene on 'c'"),
         ({}, ["a", "d"], "unknown variable 'd'"),
-        ({"a": 1}, ["a", "c"], "missing parent of 'c' 'b'"),
+        ({"a": 1}, ["a", "c"], "missing value of c's parent 'b'"),
     ],
 )
 def test_what_is_not_there_is_named(action, names, message):

@@ -21,7 +21,7 @@ class Problem:
     lines: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}{_said(self.lines)}"
+        return f"{self.where}: {self.what}{_on_lines(self.lines)}"
 
 
 class TableError(ValueError):
@@ -58,7 +58,7 @@ class Problems:
             raise TableError(self._path, [Problem(*key, tuple(lines)) for key, lines in self._lines.items()])
 
 
-def _said(lines: tuple[int, ...]) -> str:
+def _on_lines(lines: tuple[int, ...]) -> str:
     if not lines:
         return ""
     more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""

@@ -116,11 +116,11 @@ class Graph:
         It is what the quantity says, else the only image that the variable causes, else the only image there is.
         """
         check_known("variable", [name], self)
-        said = self.measured[name].image if name in self.measured else None
-        if said is not None:
+        chosen = self.measured[name].image if name in self.measured else None
+        if chosen is not None:
             with located(f"{self.title}.{name}"):
-                check_known("image", [said], self.images)
-            return said
+                check_known("image", [chosen], self.images)
+            return chosen
         caused = [image for image in self.images if image in self.descendants(name)]
         for candidates in (caused, self.images):
             if len(candidates) == 1:

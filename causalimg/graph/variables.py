@@ -166,8 +166,8 @@ class Categorical(Variable):
 
     @property
     def caption(self) -> str:
-        said = " | ".join(self.levels)
-        return said if len(said) <= 24 else f"{len(self.levels)} levels"
+        text = " | ".join(self.levels)
+        return text if len(text) <= 24 else f"{len(self.levels)} levels"
 
     def say(self, value: float) -> str:
         return self.levels[int(value)]

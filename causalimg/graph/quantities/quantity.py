@@ -82,9 +82,9 @@ class Quantity(Kinded):
         return (1 / height, 1 / width) if unit == FRACTION else (1.0, 1.0)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        said = dict(super().__repr_args__())
-        first = [(None, said.pop(name)) for name in self.by_position]
-        return [*first, *said.items()]
+        settings = dict(super().__repr_args__())
+        first = [(None, settings.pop(name)) for name in self.by_position]
+        return [*first, *settings.items()]
 
 
 def _of_no_image(part: Quantity) -> Quantity:
