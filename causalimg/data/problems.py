@@ -1,4 +1,4 @@
-"""All that is wrong with a table, found in one pass and said in one error.
+"""All that is wrong with a table, collected in one pass and reported in one error.
 
 A problem is one distinct mistake with the lines of the CSV file it was made on, as an editor numbers them: four hundred cells
 that say ``Female`` are one problem, not four hundred.

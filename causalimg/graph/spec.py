@@ -28,7 +28,7 @@ class Spec(BaseModel):
             raise explain(type(self).__name__, error, type(self).model_fields) from None
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        """Only what was said, as in the declaration."""
+        """Only what was given, as in the declaration."""
         return [(name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set]
 
     def __str__(self) -> str:
