@@ -89,3 +89,10 @@ def test_the_drawing_says_names_units_and_title_and_lies_within_the_paper(tmp_pa
 def test_a_graph_without_measurements_needs_no_legend():
     assert not draw_graph(Graph.of(age=Continuous())).legends
     assert not draw_graph(Graph.of()).legends
+
+
+def test_a_graph_is_drawn_as_a_class_or_as_a_value():
+    class Heart(Graph):
+        age = Continuous()
+
+    assert [text.get_text() for text in draw_graph(Heart).axes[0].texts] == ["age", "", "Heart"]
