@@ -64,16 +64,16 @@ def read_table(
         )
     if isinstance(structures, str) or (masks is None) != (not structures):
         raise ValueError(f"masks go with structures=('...', ...), got masks={masks!r} and structures={structures!r}")
-    panel = Panel(graph, readers)
+    reader_set = Panel(graph, readers)
     files = _Files(graph, Path(csv), columns or {})
     values = files.numbers()
-    sources = files.sources(structures, panel)
+    sources = files.sources(structures, reader_set)
     pictures = files.images(Path(csv).parent if images is None else Path(images), normalise)
     outlines = files.masks(Path(masks), structures) if masks is not None else []
     files.problems.check()
     values[files.image] = torch.stack(pictures)
     by_structure = dict(zip(structures, torch.stack(outlines).unbind(1), strict=True)) if outlines else {}
-    table = _filled(Table(graph, values, by_structure, files.extra()), sources, panel)
+    table = _filled(Table(graph, values, by_structure, files.extra()), sources, reader_set)
     files.check_filled(table)
     files.problems.check()
     return table
@@ -128,13 +128,13 @@ class _Files:
         names = self.file_names and [splitext(name)[0] + ".png" for name in self.file_names]
         return read_pictures("masks", path, names, self.csv.lines, convert, self.problems)
 
-    def sources(self, structures: Sequence[str], panel: Panel) -> dict[str, str]:
+    def sources(self, structures: Sequence[str], reader_set: Panel) -> dict[str, str]:
         """For the variables without a column: the masks where they have the structures, else a reader, by its kind.
 
         Where neither can fill a variable, that is noted.
         """
         quantities, lacking = self.graph.measured, self.lacking
-        read = {name: type(panel.by_variable[name]).__name__ for name in lacking if name in panel.by_variable}
+        read = {name: type(reader_set.by_variable[name]).__name__ for name in lacking if name in reader_set.by_variable}
         on_masks = [n for n in lacking if n in quantities and set(quantities[n].structures) <= set(structures)]
         sources = read | dict.fromkeys(on_masks, MASKS)
         for name in lacking:
@@ -161,10 +161,10 @@ class _Files:
             raise ValueError(f"{counts} counts pixels, but the image is resized from {old} to {new}: {remedy}")
 
 
-def _filled(table: Table, sources: Mapping[str, str], panel: Panel) -> Table:
+def _filled(table: Table, sources: Mapping[str, str], reader_set: Panel) -> Table:
     """The table with the variables of `sources`, each measured or read once; all variables in the order of the graph."""
     graph, on_masks = table.graph, [name for name, source in sources.items() if source == MASKS]
     measured = {name: measure(graph, name, table.masks, table[graph.image_of(name)]) for name in on_masks}
-    read = panel.read_all(table.values, [name for name in sources if name not in measured])
+    read = reader_set.read_all(table.values, [name for name in sources if name not in measured])
     values = {**table.values, **measured, **read}
     return replace(table, values={name: values[name] for name in graph}, filled=sources)
