@@ -66,3 +66,4 @@ from causalimg.study import Study as Study
 from causalimg.study import compare_guidance as compare_guidance
 from causalimg.training.history import History as History
 from causalimg.training.recipe import Recipe as Recipe
+from causalimg.viz import draw_graph as draw_graph

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from causalimg.data import phantoms, read_table
-from causalimg.data.pictures import open_picture
-from causalimg.data.pixels import image_of
+from causalimg.data.images import image_of, open_picture
 from causalimg.demo import demo
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image

@@ -11,7 +11,7 @@ from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.scm import Factual
 from causalimg.values import World, widen
-from causalimg.viz.counterfactual import ROWS, draw_counterfactuals
+from causalimg.viz.pictures import ROWS, draw_counterfactuals
 
 Readings = Callable[[Mapping[str, Tensor]], World]
 Outline = Callable[[Tensor], World]

@@ -17,7 +17,7 @@ from causalimg.model import CausalModel, compile
 from causalimg.readers import Segmentor
 from causalimg.study import SMALL
 from causalimg.training.recipe import Recipe
-from causalimg.viz.counterfactual import Pictures, draw_grid
+from causalimg.viz import Pictures, draw_graph, draw_grid
 from causalimg.viz.curves import draw_history
 
 ENCODERS = ("tu-resnet18", "mobilenet_v2")  # of the guide, and of the judge
@@ -36,7 +36,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
     out.mkdir(parents=True, exist_ok=True)
     heart = Heart(size=64)
     train, val, test = (heart.sample(n, seed=seed + i) for i, n in enumerate((patients, 96, 96)))
-    heart.graph.draw(out / "graph.png")
+    draw_graph(heart.graph, out / "graph.png")
     asked = test[(test.values["lv_area"] < 1800) & (test.values["wall_area"] < 1600)][:5]  # larger stays in bounds
 
     guide, judge = (

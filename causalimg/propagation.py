@@ -94,7 +94,7 @@ def _causes_first(graph: Graph, names: Iterable[str] | None) -> list[str]:
 
 def _parents(graph: Graph, name: str, world: World) -> World:
     parents = graph.parents(name)
-    check_given(f"parent of {name!r}", parents, world)
+    check_given(f"value of {name}'s parent", parents, world)
     return {parent: world[parent] for parent in parents}
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from causalimg.data.files import read_table
-from causalimg.data.normalise import Percentile
-from causalimg.data.pixels import area_average, masks_of
+from causalimg.data.images import Percentile, area_average, masks_of
 from causalimg.data.problems import TableError
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
 from causalimg.readers import Reader
@@ -366,10 +365,12 @@ def test_npz_files_must_have_the_array_and_as_many_items_as_rows(folder):
     np.savez(folder / "two.npz", images=np.zeros((2, 4, 4), np.uint8))
     assert "images: two.npz has 2 images, but the table has 3 rows" in wrong(Heart, csv, folder / "two.npz")
     np.savez(folder / "named.npz", image=np.zeros((3, 4, 4), np.uint8))
-    assert "unknown array of named.npz 'images'. Did you mean 'image'?" in wrong(Heart, csv, folder / "named.npz")
+    assert "named.npz: missing array 'images'. Was 'image' meant to be it? Given: image." in wrong(
+        Heart, csv, folder / "named.npz"
+    )
     assert "images: no such folder or NPZ file: " in wrong(Heart, csv, folder / "none.npz")
     said = wrong(Heart, csv, masks=folder / "two.npz", structures=("lv",))
-    assert "masks: unknown array of two.npz 'labels'" in said
+    assert "masks: two.npz: missing array 'labels'. Given: images." in said
 
 
 def test_a_folder_needs_a_column_of_file_names(folder):

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from strategies import graphs
 
 from causalimg.graph import Area, Continuous, Graph, Image
-from causalimg.graph.layout import GAP, HEIGHT, Arrow, layout
+from causalimg.viz import draw_graph
+from causalimg.viz.graph_layout import GAP, HEIGHT, Arrow, layout
 
 
 def planned(graph):
@@ -74,7 +75,7 @@ def test_the_drawing_says_names_units_and_title_and_lies_within_the_paper(tmp_pa
         lv=Continuous(parents=["age"], unit="px", measured=Area("lv")),
         x=Image(parents=["lv", "age"], shape=(1, 8, 8)),
     )
-    figure = graph.draw(tmp_path / "graph.png")
+    figure = draw_graph(graph, tmp_path / "graph.png")
     assert (tmp_path / "graph.png").stat().st_size > 1000
     texts = figure.axes[0].texts
     assert {text.get_text() for text in texts} == {graph.title, "age", "year", "lv", "px", "x", "1 × 8 × 8"}
@@ -86,5 +87,12 @@ def test_the_drawing_says_names_units_and_title_and_lies_within_the_paper(tmp_pa
 
 
 def test_a_graph_without_measurements_needs_no_legend():
-    assert not Graph.of(age=Continuous()).draw().legends
-    assert not Graph.of().draw().legends
+    assert not draw_graph(Graph.of(age=Continuous())).legends
+    assert not draw_graph(Graph.of()).legends
+
+
+def test_a_graph_is_drawn_as_a_class_or_as_a_value():
+    class Heart(Graph):
+        age = Continuous()
+
+    assert [text.get_text() for text in draw_graph(Heart).axes[0].texts] == ["age", "", "Heart"]

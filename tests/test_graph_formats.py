@@ -97,3 +97,25 @@ def test_a_graph_computed_with_networkx_becomes_one_of_ours():
     nx.set_node_attributes(network, "Continuous", "kind")
     graph = Graph.from_networkx(nx.relabel_nodes(network, {i: f"v{i}" for i in network}))
     assert all(graph.parents(f"v{b}") == (f"v{a}",) for a, b in network.edges)
+
+
+OURS = {"Area": Quantity, "Continuous": Variable}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_kind_whose_name_another_module_took_is_refused_and_takes_over_nothing(name):
+    base, ours = OURS[name], OURS[name].kinds[name]
+    with pytest.raises(
+        TypeError, match=rf"two kinds named '{name}': {__name__}\.{name} and {ours.__module__}\.{name}\."
+    ):
+        type(name, (base,), {"__module__": __name__, "__qualname__": name})
+    assert base.kinds[name] is ours
+
+
+def test_a_kind_may_be_defined_again_in_its_own_module():
+    def define(top):
+        return type("Graded", (Variable,), {"__module__": "notebook", "__annotations__": {"top": int}, "top": top})
+
+    define(3)
+    again = define(4)
+    assert Variable.kinds["Graded"] is again

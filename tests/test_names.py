@@ -141,6 +141,7 @@ NAMELESS = {
     "Outlined": "what quantities are given",
     "Variable": "abstract",
     "TableError": "an error",
+    "draw_graph": "takes a graph",
     "scale": "takes a number",
     "shift": "takes a number",
 }

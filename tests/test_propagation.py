@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import graphs, subsets, values
 
 from causalimg.graph import Continuous, Graph
 from causalimg.propagation import propagate, propagate_rows
-from tests.strategies import graphs, subsets, values
 
 ROWS = 5
 
@@ -121,7 +121,7 @@ def test_an_image_is_set_in_its_rows_alone():
         ({"d": 1}, None, "unknown variable to intervene on 'd'"),
         ({"c": 1}, ["a", "b"], "unknown variable to intervene on 'c'"),
         ({}, ["a", "d"], "unknown variable 'd'"),
-        ({"a": 1}, ["a", "c"], "missing parent of 'c' 'b'"),
+        ({"a": 1}, ["a", "c"], "missing value of c's parent 'b'"),
     ],
 )
 def test_what_is_not_there_is_named(action, names, message):

@@ -301,8 +301,10 @@ def test_a_variable_is_measured_in_its_unit_on_its_image():
     )
     mask = torch.eye(4, dtype=torch.bool)[None]
     assert measure(graph, "lv", {"lv": mask}, torch.zeros(1, 1, 4, 4)).tolist() == [12.0]
-    with pytest.raises(ValueError, match="unknown mask 'lv'. Did you mean 'lvx'?"):
+    with pytest.raises(ValueError, match=r"missing mask 'lv'\. Was 'lvx' meant to be it\? Given: lvx\."):
         measure(graph, "lv", {"lvx": mask}, torch.zeros(1, 1, 4, 4))
+    with pytest.raises(ValueError, match=r"missing mask 'lv'\. Given: \(none\)\."):
+        measure(graph, "lv", {}, torch.zeros(1, 1, 4, 4))
     with pytest.raises(ValueError, match="unknown measured variable 'mr'."):
         measure(graph, "mr", {"lv": mask}, torch.zeros(1, 1, 4, 4))
 

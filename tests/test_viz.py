@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from causalimg.viz.counterfactual import Pictures, draw_counterfactuals, draw_grid
+from causalimg.viz.canvas import SMALL, Canvas, fold
 from causalimg.viz.curves import Curve, draw_dose_response, draw_history
-from causalimg.viz.page import SMALL, Page, fold
+from causalimg.viz.pictures import Pictures, draw_counterfactuals, draw_grid
 
 
 def discs(n=3, radius=5.0, size=32):
@@ -94,17 +94,17 @@ def test_pictures_keep_their_aspect():
         assert box.width * width / (box.height * height) == pytest.approx(2.5)
 
 
-def test_nothing_lies_outside_the_page_or_on_a_picture(pair):
+def test_nothing_lies_outside_the_paper_or_on_a_picture(pair):
     (before, small), (after, large) = pair
     captions = ["do(lv_area = 900 mm2): 1423 -> 900, measured 911"] * 3
     figure = draw_counterfactuals(before, after, {"lv": (small, large)}, captions, title="A heart")
     figure.draw_without_rendering()
-    page = figure.bbox
+    paper = figure.bbox
     boxes = [axes.get_window_extent() for axes in pictures(figure)]
     for text in filter(lambda text: text.get_text(), figure.texts):
         box = text.get_window_extent()
-        assert (page.min <= box.min).all()
-        assert (box.max <= page.max).all()
+        assert (paper.min <= box.min).all()
+        assert (box.max <= paper.max).all()
         assert not any(box.overlaps(other) for other in boxes), text.get_text()
 
 
@@ -118,14 +118,14 @@ def test_captions_stand_above_their_row_and_long_ones_fold(pair):
 
 
 def test_letters_are_no_wider_than_folding_assumes():
-    page = Page(10, 1)
+    canvas = Canvas(10, 1)
     text = "do(left_lung_area = 0.1234 fraction): 1423 -> 900, measured 911"
-    page.write(0, 0.5, text)
-    page.figure.draw_without_rendering()
-    width = page.figure.texts[0].get_window_extent().width / page.figure.dpi
+    canvas.write(0, 0.5, text)
+    canvas.figure.draw_without_rendering()
+    width = canvas.figure.texts[0].get_window_extent().width / canvas.figure.dpi
     assert all(len(line) / len(text) * width <= 3.0 for line in fold(text, 3.0))
     assert len(fold(text, 3.0)) > 1
-    assert page.figure.texts[0].get_fontsize() == SMALL
+    assert canvas.figure.texts[0].get_fontsize() == SMALL
 
 
 def test_a_grid_has_every_answer_beside_its_difference(pair):

@@ -1,4 +1,4 @@
-"""All that is wrong with a table, found in one pass and said in one error.
+"""All that is wrong with a table, collected in one pass and reported in one error.
 
 A problem is one distinct mistake with the lines of the CSV file it was made on, as an editor numbers them: four hundred cells
 that say ``Female`` are one problem, not four hundred.
@@ -21,7 +21,7 @@ class Problem:
     lines: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}{_said(self.lines)}"
+        return f"{self.where}: {self.what}{_on_lines(self.lines)}"
 
 
 class TableError(ValueError):
@@ -58,7 +58,7 @@ class Problems:
             raise TableError(self._path, [Problem(*key, tuple(lines)) for key, lines in self._lines.items()])
 
 
-def _said(lines: tuple[int, ...]) -> str:
+def _on_lines(lines: tuple[int, ...]) -> str:
     if not lines:
         return ""
     more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""

@@ -105,5 +105,5 @@ class Table:
     def __repr__(self) -> str:
         shown = [f"{name} (from {self.filled[name]})" if name in self.filled else name for name in self.values]
         parts = {"values": shown, "masks": self.masks, "extra": self.extra}
-        said = "; ".join(f"{part}: {', '.join(names)}" for part, names in parts.items() if names)
-        return f"Table({len(self)} rows of {self.graph.title}; {said})"
+        text = "; ".join(f"{part}: {', '.join(names)}" for part, names in parts.items() if names)
+        return f"Table({len(self)} rows of {self.graph.title}; {text})"

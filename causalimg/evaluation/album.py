@@ -12,7 +12,7 @@ from causalimg.evaluation.reading import outlines
 from causalimg.evaluation.truth import IMAGE, Truths
 from causalimg.graph import Image
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.viz.counterfactual import ROWS, Pictures, draw_grid
+from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 
 
 class Album(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from causalimg.evaluation.page import page
 from causalimg.evaluation.sections import Section, markdown
-from causalimg.viz.page import save
+from causalimg.viz.canvas import save
 
 
 def publish(

@@ -1,10 +1,11 @@
-"""What causes what: variables, quantities, graphs, interventions. Data only, no torch."""
+"""What causes what: variables, quantities, graphs, interventions. Plain data.
+
+The modules of this package import no torch (``tests/test_layers.py`` holds that); ``import causalimg`` itself does.
+"""
 
 from causalimg.graph.graph import Graph as Graph
 from causalimg.graph.graph import as_graph as as_graph
-from causalimg.graph.interventions import scale as scale
-from causalimg.graph.interventions import shift as shift
-from causalimg.graph.measuring import measure as measure
+from causalimg.graph.graph import measure as measure
 from causalimg.graph.quantities import Area as Area
 from causalimg.graph.quantities import Centroid as Centroid
 from causalimg.graph.quantities import Height as Height
@@ -14,6 +15,8 @@ from causalimg.graph.quantities import Quantity as Quantity
 from causalimg.graph.quantities import Ratio as Ratio
 from causalimg.graph.quantities import Width as Width
 from causalimg.graph.quantities import Within as Within
+from causalimg.graph.relative import scale as scale
+from causalimg.graph.relative import shift as shift
 from causalimg.graph.variables import Categorical as Categorical
 from causalimg.graph.variables import Continuous as Continuous
 from causalimg.graph.variables import Image as Image

@@ -1,4 +1,4 @@
-"""The causal graph: which variables there are and what causes what. Frozen data, no torch.
+"""The causal graph: which variables there are and what causes what. Frozen data; this module imports no torch.
 
 Graphs you write are classes, graphs you compute or store are data, and both are the same value underneath::
 
@@ -9,29 +9,30 @@ Graphs you write are classes, graphs you compute or store are data, and both are
 
     Heart() == Graph.of(age=..., lv_area=Continuous(parents=["age"], ...), x=...)
 
-A measurement is not an edge: ``lv_area`` causes ``x`` and is read off it.
+A measurement is not an edge: ``lv_area`` causes ``x`` and is read off it. JSON, YAML and networkx carry the same plain data,
+both ways.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import networkx as nx
+import yaml
 
-from causalimg.errors import check_known, located
+from causalimg.errors import check_given, check_known, located
 from causalimg.graph.declaration import Written, acyclic, resolved
-from causalimg.graph.draw import draw
-from causalimg.graph.formats import Portable
-from causalimg.graph.quantities import Quantity
+from causalimg.graph.quantities import Outlined, Quantity
 from causalimg.graph.variables import Continuous, Image, Variable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from torch import Tensor
 
 
-class Graph(Portable):
+class Graph:
     """Variables by name, ordered so that causes come before effects, frozen; their parents are names.
 
     A subclass of a graph has its variables too, and may replace some. Raises ValueError on anything wrong when it is made:
@@ -115,11 +116,11 @@ class Graph(Portable):
         It is what the quantity says, else the only image that the variable causes, else the only image there is.
         """
         check_known("variable", [name], self)
-        said = self.measured[name].image if name in self.measured else None
-        if said is not None:
+        chosen = self.measured[name].image if name in self.measured else None
+        if chosen is not None:
             with located(f"{self.title}.{name}"):
-                check_known("image", [said], self.images)
-            return said
+                check_known("image", [chosen], self.images)
+            return chosen
         caused = [image for image in self.images if image in self.descendants(name)]
         for candidates in (caused, self.images):
             if len(candidates) == 1:
@@ -144,12 +145,48 @@ class Graph(Portable):
                 written.append((name, Variable.from_data(variable)))
         return cls._from_items(title, written)
 
-    def draw(self, path: str | Path | None = None) -> "Figure":
-        """Draw the graph: causes as arrows, measurements as dashed ones. Returns the figure; writes it to `path` if given."""
-        figure = draw(self)
-        if path is not None:
-            figure.savefig(path)
-        return figure
+    def to_json(self) -> str:
+        """The graph as JSON text."""
+        return json.dumps(self.to_data(), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Graph":
+        """The graph that JSON text describes."""
+        return cls.from_data(json.loads(text))
+
+    def to_yaml(self) -> str:
+        """The graph as YAML text."""
+        return yaml.safe_dump(self.to_data(), sort_keys=False, default_flow_style=None, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, source: str | Path) -> "Graph":
+        """The graph that a YAML file (a `Path`) or YAML text describes."""
+        try:
+            data = yaml.safe_load(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
+        except yaml.YAMLError as error:
+            raise ValueError(f"no YAML: {error}") from None
+        return cls.from_data(data)
+
+    def to_networkx(self) -> "nx.DiGraph[str]":
+        """A `networkx.DiGraph`: nodes carry their variable's data (without parents), edges point from cause to effect."""
+        data = self.to_data()
+        graph: nx.DiGraph[str] = nx.DiGraph(title=data["title"])
+        for name, variable in data["variables"].items():
+            graph.add_node(name, **{key: value for key, value in variable.items() if key != "parents"})
+        for name, variable in data["variables"].items():
+            graph.add_edges_from((parent, name) for parent in variable.get("parents", ()))
+        return graph
+
+    @classmethod
+    def from_networkx(cls, graph: "nx.DiGraph[str]") -> "Graph":
+        """The graph of a `networkx.DiGraph` whose nodes carry ``kind`` and the kind's fields."""
+        if not graph.is_directed():
+            raise ValueError(f"a causal graph has directed edges: expected a networkx.DiGraph, got {graph}")
+        variables = {name: dict(node) for name, node in graph.nodes(data=True)}
+        for name, variable in variables.items():
+            if parents := list(graph.predecessors(name)):
+                variable["parents"] = parents
+        return cls.from_data({"title": graph.graph.get("title", "Graph"), "variables": variables})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and list(self.variables.items()) == list(other.variables.items())
@@ -172,3 +209,17 @@ def as_graph(graph: Graph | type[Graph]) -> Graph:
     if isinstance(graph, Graph):
         return graph
     raise TypeError(f"expected a Graph, as a class or a value, got {graph!r}")
+
+
+def measure(graph: Graph, name: str, masks: "Mapping[str, Tensor]", image: "Tensor") -> "Tensor":
+    """The variable `name` in its unit, shape (batch,), on `masks` of `image`, (batch, channels, height, width).
+
+    `masks`, by structure, are (batch, height, width), in [0, 1] or bool; soft ones give a differentiable answer. Raises
+    ValueError where the variable is not measured, or a structure that it needs has no mask.
+    """
+    check_known("measured variable", [name], graph.measured)
+    quantity, variable = graph.measured[name], cast(Continuous, graph[name])
+    check_given("mask", quantity.structures, masks)
+    outlines = {structure: masks[structure].float() for structure in quantity.structures}
+    spacing = cast(Image, graph[graph.image_of(name)]).spacing
+    return quantity.measure(Outlined(outlines, image, spacing), variable.unit)

@@ -2,15 +2,18 @@
 
 Every spec is a frozen pydantic model. A kind of spec that users may extend (variables, quantities, mechanisms) derives
 from `Kinded`: its JSON carries ``kind``, the name of its class, and a class is known by its name as soon as it is
-defined, so that a user's own kind makes the round trip like one of ours.
+defined, so that a user's own kind makes the round trip like one of ours. No two modules may give one name to two kinds:
+the data would then be read as another kind than the one that wrote it.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from causalimg.errors import check_known, explain
+
+Kind = TypeVar("Kind")
 
 
 class Spec(BaseModel):
@@ -25,11 +28,25 @@ class Spec(BaseModel):
             raise explain(type(self).__name__, error, type(self).model_fields) from None
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        """Only what was said, as in the declaration."""
+        """Only what was given, as in the declaration."""
         return [(name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set]
 
     def __str__(self) -> str:
         return repr(self)
+
+
+def register(kinds: "dict[str, type[Kind]]", cls: "type[Kind]") -> None:
+    """Make `cls` the kind of its name. Defined again in the same module (a notebook's cell run twice), it replaces itself.
+
+    Raises TypeError where the name is taken by a class of another module.
+    """
+    taken = kinds.get(cls.__name__, cls)
+    if taken.__module__ != cls.__module__:
+        raise TypeError(
+            f"two kinds named {cls.__name__!r}: {cls.__module__}.{cls.__qualname__} and {taken.__module__}."
+            f"{taken.__qualname__}. What is saved names its kind, so names must differ: call yours otherwise."
+        )
+    kinds[cls.__name__] = cls
 
 
 class Kinded(Spec):
@@ -42,7 +59,7 @@ class Kinded(Spec):
         if Kinded in cls.__bases__:
             cls.kinds = {}
         elif not cls.__name__.startswith("_"):
-            cls.kinds[cls.__name__] = cls
+            register(cls.kinds, cls)
 
     @classmethod
     def from_data(cls, data: Any) -> Self:

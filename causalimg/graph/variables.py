@@ -1,4 +1,4 @@
-"""The kinds of variables: what a value is, in which units, and within which bounds. Data only, no torch."""
+"""The kinds of variables: what a value is, in which units, and within which bounds. This module imports no torch."""
 
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
@@ -166,8 +166,8 @@ class Categorical(Variable):
 
     @property
     def caption(self) -> str:
-        said = " | ".join(self.levels)
-        return said if len(said) <= 24 else f"{len(self.levels)} levels"
+        text = " | ".join(self.levels)
+        return text if len(text) <= 24 else f"{len(self.levels)} levels"
 
     def say(self, value: float) -> str:
         return self.levels[int(value)]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from causalimg.viz.page import SMALL, save
+from causalimg.viz.canvas import SMALL, save
 
 COLORS = ("#9aa0a6", "#d1495b", "#2e6f95", "#66a182")
 

@@ -2,6 +2,20 @@
 
 A radiograph is a shadow, so nothing hides anything: the attenuation a along a ray adds up, and the film shows 1 - exp(-a).
 Soft tissue attenuates, bone more; the air of a lung takes attenuation away, less where the heart or an opacity fills it.
+
+**Lungs.** In coordinates u, from the medial border outwards, and v, from the apex downwards, a lung is where
+
+    0 < u,    u^p + (1 - v + c (1 - u)^5)^p < 1,    v < 1 - e (1 - u^2) (1 + u):
+
+a superellipse whose medial corner is rounded off by c, above the dome e of the diaphragm. Its area is
+
+    G(p) - c / 6 - 11 e / 12,    G(p) = Gamma(1 + 1/p)^2 / Gamma(1 + 2/p),
+
+times width and height, and shearing it along the medial border changes nothing. So a lung of any area has its apex and its
+medial border in place; with width ~ area^0.3, the lateral border moves a little, and the lower one most.
+
+**Bones.** Ribs repeat down the body, so they are bands of one phase: that of a rib falls from the spine to the side at the
+back, and on from the side towards the breastbone at the front, where it ends in cartilage, which casts no shadow.
 """
 
 from collections.abc import Mapping
@@ -12,12 +26,11 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from causalimg.data.phantoms.drawing import Star, cover, distance, grid, per_sample, rotate, smooth, soften
-from causalimg.data.phantoms.lung import lung
 from causalimg.data.phantoms.phantom import Equation, Phantom, Values, within
-from causalimg.data.phantoms.skeleton import skeleton
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
 
 VIEW = 320.0  # mm, the image's width and height
+TYPICAL = 17000.0  # mm2, the area at which a lung has its typical width
 AGE, LUNG_AREA, HEART_AREA = (20.0, 90.0), (9000.0, 21500.0), (5500.0, 13500.0)
 
 
@@ -89,8 +102,8 @@ class Chest(Phantom):
         x, y = grid(self.size, VIEW)
         x, y = rotate(x - 5 * across, y - 4 * down, 0.03 * turn)  # from the middle of the chest
         tissue = smooth(noise["tissue"], self.size)
-        left = lung(x, y, parents["left_lung"], noise["left_shape"], width=104)
-        right = lung(-x, y, parents["right_lung"], noise["right_shape"], width=107)
+        left = _lung(x, y, parents["left_lung"], noise["left_shape"], width=104)
+        right = _lung(-x, y, parents["right_lung"], noise["right_shape"], width=107)
         heart = _heart(x, y, parents["heart_area"], noise)
 
         inside, air = cover(heart), cover(left) + cover(right)
@@ -99,10 +112,32 @@ class Chest(Phantom):
         taken = air * (deep * (1 - 0.85 * inside) * (1 - filled) - _vessels(x, y, noise["vessels"]) - 0.03 * tissue[1])
         body, tissue_along_ray = _body(x, y)
         stomach = (1 - air) * _stomach_bubble(x, y, noise["stomach"], tissue[1])
-        bones = skeleton(x, y, noise["bones"])
+        bones = _skeleton(x, y, noise["bones"])
         shadow = tissue_along_ray - taken + 0.06 * inside - stomach + _mediastinum(x, y) + bones
         image = _expose(body * shadow, noise)
         return image, {"left_lung": left < 0, "right_lung": right < 0, "heart": heart < 0}
+
+
+def _lung(x: Tensor, y: Tensor, area: Tensor, noise: Tensor, width: float) -> Tensor:
+    """The implicit outline of a lung whose lateral side is towards positive `x`; -1 deep inside.
+
+    `area` (batch,) in mm2, `noise` (batch, 5) standard normal, `width` in mm of a lung of `TYPICAL` area.
+    """
+    power, rounding, dome, broad, apex = per_sample(noise)
+    power, rounding, dome = 2.5 + 0.15 * power, 0.14 + 0.02 * rounding, 0.13 + 0.015 * dome
+    area = area.view(-1, 1, 1)
+    wide = width * (area / TYPICAL) ** 0.3 * (0.03 * broad).exp()
+    high = area / (wide * _unit_area(power, rounding, dome))
+    u, v = (x - 21 - 2 * broad - 0.02 * y) / wide, (y + 122 - 4 * apex) / high
+    top = 1 - v + rounding * (1 - u).clamp(0, 1) ** 5
+    upper = (u.clamp(min=0) ** power + top.clamp(min=0) ** power) ** (1 / power) - 1
+    lower = v - 1 + dome * (1 - u.square()) * (1 + u)
+    return torch.maximum(torch.maximum(upper, lower), -u)
+
+
+def _unit_area(power: Tensor, rounding: Tensor, dome: Tensor) -> Tensor:
+    superellipse = (2 * torch.lgamma(1 + 1 / power) - torch.lgamma(1 + 2 / power)).exp()
+    return superellipse - rounding / 6 - 11 * dome / 12
 
 
 def _heart(x: Tensor, y: Tensor, area: Tensor, noise: Values) -> Tensor:
@@ -147,6 +182,40 @@ def _opacity(x: Tensor, y: Tensor, noise: Tensor, texture: Tensor) -> Tensor:
     away = distance(x - side.sign() * (70 + 12 * out), y - 20 - 25 * down)
     blob = (-(away / (38 + 6 * spread)).square()).exp()
     return (blob * (1.1 + 0.25 * texture)).clamp(0, 0.9)
+
+
+def _skeleton(x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
+    """Attenuation of ribs, spine, collar bones and the heads of the upper arms; `noise` (batch, 4) standard normal."""
+    start, pitch, droop, collar = per_sample(noise)
+    side, level = x.abs(), y + 5 * start
+    arm = soften(distance(side - 154, y + 108) - 24, 2)
+    ribs = _ribs(side, y, level + 130, 23 + 0.7 * pitch, 34 + 3 * droop)
+    return ribs + _spine(side, level) + _collar_bone(side, y - 3 * collar) + 0.35 * arm
+
+
+def _ribs(side: Tensor, y: Tensor, level: Tensor, pitch: Tensor, droop: Tensor) -> Tensor:
+    half = 137 * (1 - ((y - 60) / 190).clamp(-1, 1).abs() ** 3).clamp(min=0.02) ** 0.45  # width of the rib cage
+    out = side / half
+    back = _bands(level + 6 * out - droop * out**3, pitch) * soften(14 - side, 2)
+    front = _bands(level + 6 - droop - 60 * (1 - out), pitch) * soften(60 - side, 6)
+    along_the_ray = 1 + 1.5 * out.clamp(max=1) ** 8  # at the side the rays run along the rib
+    return cover(torch.maximum(side - half, y - 125)) * along_the_ray * (0.16 * back + 0.08 * front)
+
+
+def _bands(level: Tensor, pitch: Tensor) -> Tensor:
+    return soften((level / pitch % 1 - 0.5).abs() * pitch - 4, 0.8)
+
+
+def _spine(side: Tensor, level: Tensor) -> Tensor:
+    vertebrae = torch.cos(2 * torch.pi * level / 24)
+    return soften(side - 17, 2) * (0.42 + 0.1 * vertebrae)
+
+
+def _collar_bone(side: Tensor, y: Tensor) -> Tensor:
+    axis = (y + 102 + 0.22 * side - 6 * torch.sin(side / 22)).abs()
+    ends = torch.maximum(16 - side, side - 134)
+    bone, marrow = torch.maximum(axis - 5.5, ends), torch.maximum(axis - 3, ends + 3)
+    return 0.4 * soften(bone, 1.2) - 0.15 * soften(marrow, 1.2)
 
 
 def _stomach_bubble(x: Tensor, y: Tensor, noise: Tensor, texture: Tensor) -> Tensor:

@@ -4,9 +4,16 @@ The lumen is where |x - c(y)| < r(y), around a centreline c that sways, with hal
 
     r(y) = A / 2H (1 + a w + sum_k b_k cos(pi k (1 + w) / 2)),    w = 2 y / H in [-1, 1].
 
-Taper and waves have mean zero over the height H, so that its area is A whatever their amplitudes. Plaques (`plaque`) lie on its
-edge: no structure covers another, and every area is exact. A third of the vessel has one calcified plaque, one third a soft one
-too, on the other side.
+Taper and waves have mean zero over the height H, so that its area is A whatever their amplitudes. Plaques lie on its edge: no
+structure covers another, and every area is exact. A third of the vessel has one calcified plaque, one third a soft one too, on
+the other side.
+
+**Plaques.** In coordinates u, outwards from the lumen's edge, and v, along the vessel from the middle of the plaque, a plaque is
+a star stretched by q along the vessel and by 1 / q across, which leaves its area as it is: as does the shear from x and y to u
+and v, since the lumen's edge depends on y alone. Its inner side is flat and stays at the lumen's edge: a plaque grows outwards,
+and never covers the lumen. A plaque of 12 mm2 or less stays within 4 mm of v = 0.
+
+**Surroundings.** The artery runs in fat over the heart's muscle, with the lung on its other side; it has one side branch.
 """
 
 from collections.abc import Mapping
@@ -15,16 +22,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from causalimg.data.phantoms.drawing import cover, grid, paint, per_sample, smooth
-from causalimg.data.phantoms.epicardium import WALL, WALL_GREY, surroundings, with_branch
+from causalimg.data.phantoms.drawing import Star, cover, grid, paint, per_sample, smooth, soften
 from causalimg.data.phantoms.phantom import Equation, Phantom, Values, within
-from causalimg.data.phantoms.plaque import plaque
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image, Quantity, Within
 
 VIEW = 24.0  # mm, the image's width and height
 AGE, LUMEN, PLAQUE = (35.0, 90.0), (70.0, 150.0), (2.0, 12.0)
 CALCIFIED = ("calcified_proximal", "calcified_middle", "calcified_distal")
+WALL, WALL_GREY = 0.5, 0.28  # mm, and how bright the wall of a vessel is
 LEAST = 0.25  # mm, of wall around a plaque
+STRETCH = 1.6  # q
+FLAT = torch.tensor([[0.0, 0.0], [0.09, 0.0]])  # of a star's harmonics, that which flattens its inner side
+REACH = 1.06  # of a star of radius 1 with these harmonics, inwards, at most
 THIRDS = {name: Within(Area("calcified"), start=k / 3, stop=(k + 1) / 3) for k, name in enumerate(CALCIFIED)}
 PLAQUES: Mapping[str, Quantity] = {**THIRDS, "soft_area": Area("soft")}
 
@@ -100,10 +109,10 @@ class Vessel(Phantom):
         calcified, soft = _plaques(x, y, half, parents, noise["plaques"])
 
         blood = 0.62 + 0.03 * bright - 0.002 * y + 0.012 * tissue[1]
-        scene = surroundings(x, y, noise["around"], tissue, smooth(noise["relief"], self.size))
+        scene = _surroundings(x, y, noise["around"], tissue, smooth(noise["relief"], self.size))
         for outline in (lumen - WALL, *(edge - LEAST for edge in (soft, *calcified))):
             scene = paint(scene, cover(outline), WALL_GREY)
-        scene = with_branch(scene, x, y, noise["branch"], blood)
+        scene = _with_branch(scene, x, y, noise["branch"], blood)
         scene = paint(scene, cover(lumen), blood)
         scene = paint(scene, cover(soft), 0.42 + 0.02 * grey + 0.03 * tissue[0])
         for edge in calcified:
@@ -134,7 +143,49 @@ def _plaques(x: Tensor, y: Tensor, half: Tensor, parents: Values, noise: Tensor)
 
     def drawn(side: Tensor, middle: Tensor, name: str, k: int) -> Tensor:
         out, along = side.view(-1, 1, 1) * x - half, y - middle.view(-1, 1, 1)
-        return plaque(out, along, parents[name], noise[:, k, 1:])
+        return _plaque(out, along, parents[name], noise[:, k, 1:])
 
     calcified = [drawn(sides[:, k], middles[k], name, k) for k, name in enumerate(CALCIFIED)]
     return calcified, drawn(-sides.gather(1, chosen[:, None]), middles[chosen], "soft_area", 3)
+
+
+def _plaque(out: Tensor, along: Tensor, area: Tensor, noise: Tensor) -> Tensor:
+    """The implicit outline of a plaque at u = `out` and v = `along`, maps in mm.
+
+    `area` (batch,) in mm2, `noise` (batch, 5) standard normal.
+    """
+    place, *shape = noise.clamp(-2, 2).unbind(1)
+    harmonics = FLAT + 0.025 * torch.stack(shape, dim=1).view(-1, 2, 2)
+    middle = REACH * (area / torch.pi).sqrt().view(-1, 1, 1) / STRETCH
+    return Star((out - middle) * STRETCH, (along - 0.2 * place.view(-1, 1, 1)) / STRETCH, harmonics).outline(area)
+
+
+def _surroundings(
+    x: Tensor, y: Tensor, noise: Tensor, tissue: tuple[Tensor, ...], relief: tuple[Tensor, ...]
+) -> Tensor:
+    """Fat with its strands, the heart's muscle on one side, and lung beyond the pericardium on the other.
+
+    `x`, from the centreline, and `y` in mm; `noise` (batch, 4) standard normal; `tissue` and `relief`: smooth maps.
+    """
+    side, deep, tilt, far = per_sample(noise)
+    x = x * side.sign()
+    scene = 0.12 + 0.02 * tissue[0] + 0.1 * soften((tissue[1] - 0.3).abs() - 0.1, 0.05) * soften(-tissue[2], 0.3)
+    muscle = 5.6 + 0.6 * deep + 0.05 * tilt * y + 0.7 * relief[0] - x
+    scene = paint(scene, cover(muscle), 0.33 + 0.02 * tissue[0] + 0.03 * tissue[1])
+    chamber = muscle + 4.5 - 0.5 * far + 0.4 * relief[1]
+    scene = paint(scene, cover(chamber), 0.55 + 0.02 * tissue[1])
+    lung = x + 8.5 + far - 0.08 * tilt * y + 0.5 * relief[1]
+    scene = paint(scene, cover(lung - 0.5), 0.27)
+    return paint(scene, cover(lung), 0.02)
+
+
+def _with_branch(scene: Tensor, x: Tensor, y: Tensor, noise: Tensor, blood: Tensor) -> Tensor:
+    """`scene` with a side branch, which leaves the vessel downwards and grows thinner; `noise` (batch, 4) standard normal."""
+    side, start, steep, wide = per_sample(noise)
+    x, y = x * side.sign(), y - 5 * start.clamp(-1.5, 1.5) + 2
+    angle = 0.75 + 0.12 * steep
+    along, off = angle.cos() * y + angle.sin() * x, angle.cos() * x - angle.sin() * y
+    half = (0.95 + 0.12 * wide) * (1 - 0.04 * along)
+    branch = torch.maximum((off + 0.02 * along.square()).abs() - half, -x)
+    scene = paint(scene, cover(branch - WALL), WALL_GREY)
+    return paint(scene, cover(branch), blood - 0.03)

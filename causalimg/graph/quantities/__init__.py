@@ -1,8 +1,10 @@
-from causalimg.graph.quantities.area import Area as Area
-from causalimg.graph.quantities.centroid import Centroid as Centroid
-from causalimg.graph.quantities.extent import Height as Height
-from causalimg.graph.quantities.extent import Width as Width
-from causalimg.graph.quantities.intensity import MeanIntensity as MeanIntensity
+"""Numbers measured on the structures of an image."""
+
+from causalimg.graph.quantities.of_structure import Area as Area
+from causalimg.graph.quantities.of_structure import Centroid as Centroid
+from causalimg.graph.quantities.of_structure import Height as Height
+from causalimg.graph.quantities.of_structure import MeanIntensity as MeanIntensity
+from causalimg.graph.quantities.of_structure import Width as Width
 from causalimg.graph.quantities.quantity import FRACTION as FRACTION
 from causalimg.graph.quantities.quantity import MM as MM
 from causalimg.graph.quantities.quantity import MM2 as MM2

@@ -12,7 +12,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
 from causalimg.errors import check_known
 from causalimg.graph.spec import Kinded
@@ -80,6 +82,26 @@ class Quantity(Kinded):
         return (1 / height, 1 / width) if unit == FRACTION else (1.0, 1.0)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        said = dict(super().__repr_args__())
-        first = [(None, said.pop(name)) for name in self.by_position]
-        return [*first, *said.items()]
+        settings = dict(super().__repr_args__())
+        first = [(None, settings.pop(name)) for name in self.by_position]
+        return [*first, *settings.items()]
+
+
+def _of_no_image(part: Quantity) -> Quantity:
+    if part.image is not None:
+        raise ValueError(f"say image={part.image!r} once, of the whole, and not of {part!r}")
+    return part
+
+
+Part = Annotated[SerializeAsAny[Quantity], BeforeValidator(Quantity.from_data), AfterValidator(_of_no_image)]
+"""A quantity that another one is made of."""
+
+
+def one_of(what: str, *known: str) -> BeforeValidator:
+    """Refuses all but `known` words, with the nearest of them."""
+
+    def check(word: Any) -> Any:
+        check_known(what, [word], known)
+        return word
+
+    return BeforeValidator(check)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from causalimg.graph.quantities.quantity import MM, MM2, PIXELS, Outlined, Quantity
-from causalimg.graph.quantities.settings import Part
+from causalimg.graph.quantities.quantity import MM, MM2, PIXELS, Outlined, Part, Quantity
 
 if TYPE_CHECKING:
     from torch import Tensor

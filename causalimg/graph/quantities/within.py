@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from causalimg.graph.quantities.quantity import Outlined, Quantity
-from causalimg.graph.quantities.settings import Part, one_of
-from causalimg.graph.quantities.structure import centres
+from causalimg.graph.quantities.of_structure import centres
+from causalimg.graph.quantities.quantity import Outlined, Part, Quantity, one_of
 
 if TYPE_CHECKING:
     from torch import Tensor

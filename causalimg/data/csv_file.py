@@ -12,15 +12,15 @@ from causalimg.graph import Variable
 
 
 @dataclass(frozen=True)
-class Sheet:
+class CsvFile:
     """The cells of a CSV file by column, and the line on which each row starts, as an editor numbers it."""
 
     columns: dict[str, list[str]]
     lines: list[int]
 
     @classmethod
-    def read(cls, path: Path, problems: Problems) -> "Sheet":
-        """The sheet at `path`: UTF-8, separated by commas, names in the first line. Raises FileNotFoundError, TableError."""
+    def read(cls, path: Path, problems: Problems) -> "CsvFile":
+        """The file at `path`: UTF-8, separated by commas, names in the first line. Raises FileNotFoundError, TableError."""
         try:
             header, rows = _rows(path)
         except (UnicodeDecodeError, csv.Error) as error:

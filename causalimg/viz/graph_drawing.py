@@ -1,29 +1,27 @@
 """A picture of a causal graph: causes above their effects, measurements as dashed arrows out of the image."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from causalimg.graph.layout import HEIGHT, Arrow, Layout, Point, layout
+from causalimg.graph import Graph, as_graph
+from causalimg.viz.graph_layout import HEIGHT, Arrow, Layout, Point, layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from causalimg.graph.graph import Graph
-
 NUMBER, PICTURE, CAUSE, MEASUREMENT = "#dbe7f3", "#f5e6c8", "#3b4754", "#c0561f"
 TITLE_SIZE, NAME_SIZE, CAPTION_SIZE, MARGIN = 12.0, 10.0, 7.5, 0.35
 
 
-def draw(graph: "Graph") -> "Figure":
-    """The figure of `graph`: one inch of its axes is one of the paper."""
+def draw_graph(graph: Graph | type[Graph], path: str | Path | None = None) -> "Figure":
+    """Draw `graph`: causes as arrows, measurements as dashed ones. Returns the figure; writes it to `path` if given."""
     from matplotlib.figure import Figure  # loads when first needed
 
-    arrows = [Arrow(parent, name) for name in graph for parent in graph.parents(name)]
-    arrows += [Arrow(graph.image_of(name), name, dashed=True) for name in graph.measured]
-    texts = {name: [(name, NAME_SIZE), (graph[name].caption, CAPTION_SIZE)] for name in graph}
-    widths = {name: max(0.8, *(_width(*text) + 0.25 for text in texts[name])) for name in graph}
-    plan = layout(widths, arrows)
+    graph = as_graph(graph)
+    widths = {name: _box_width(name, graph[name].caption) for name in graph}
+    plan = layout(widths, _arrows(graph))
     figure = Figure(dpi=150)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -33,7 +31,19 @@ def draw(graph: "Graph") -> "Figure":
     for arrow, way in plan.ways.items():
         _arrow(axes, way, arrow.dashed)
     _frame(figure, axes, plan, widths, graph.title)
+    if path is not None:
+        figure.savefig(path)
     return figure
+
+
+def _arrows(graph: Graph) -> list[Arrow]:
+    causes = [Arrow(parent, name) for name in graph for parent in graph.parents(name)]
+    return causes + [Arrow(graph.image_of(name), name, dashed=True) for name in graph.measured]
+
+
+def _box_width(name: str, caption: str) -> float:
+    """In inches."""
+    return max(0.8, _width(name, NAME_SIZE) + 0.25, _width(caption, CAPTION_SIZE) + 0.25)
 
 
 def _width(text: str, size: float) -> float:

@@ -12,7 +12,7 @@ LINE = 0.13  # inches: the height of its line
 LETTER = 0.055  # inches: the mean width of its letters
 
 
-class Page:
+class Canvas:
     """A matplotlib figure of `width` by `height` inches. `place` and `write` count from its top left corner."""
 
     def __init__(self, width: float, height: float) -> None:
