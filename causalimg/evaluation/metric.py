@@ -58,9 +58,10 @@ STANDARD: tuple[Metric, ...] = (Reversibility(),)
 def by_label(metrics: Sequence[Metric]) -> dict[str, Metric]:
     """`metrics` by label. Raises TypeError for what is no metric, ValueError for two of one label, or for none."""
     labelled: dict[str, Metric] = {}
-    for metric in metrics:
-        if not isinstance(metric, Metric):
-            raise TypeError(f"metrics: expected objects of subclasses of causalimg.Metric, got {metric!r}")
+    for metric in metrics if isinstance(metrics, Sequence) else [metrics]:
+        if not isinstance(metric, Metric) or not isinstance(metrics, Sequence):
+            name = getattr(metric, "__name__", type(metric).__name__)
+            raise TypeError(f"metrics: expected a list of metrics, such as [{name}()], got {metric!r}")
         label, kind = getattr(metric, "label", ""), type(metric).__name__
         if not label:
             raise ValueError(f'metric {kind} has no label: say label = "..." in its class, its heading in tables')
