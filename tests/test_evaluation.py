@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import causalimg.evaluation.bootstrap as boot
+import causalimg.evaluation.statistics as boot
 from causalimg.configured import Configured
 from causalimg.evaluation import effectiveness
-from causalimg.evaluation.locality import dilate, grey_levels, neighbourhood
+from causalimg.evaluation.change import dilate, grey_levels, neighbourhood
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image, Outlined, Within
 from causalimg.readers.reader import Reader, fingerprint
 

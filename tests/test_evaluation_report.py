@@ -9,12 +9,10 @@ import torch
 from test_evaluation import Bars, Painter, Ruler, draw, world
 
 import causalimg as ci
-from causalimg.evaluation.asking import ask
-from causalimg.evaluation.dose import calibration
-from causalimg.evaluation.page import page
-from causalimg.evaluation.sections import Section
-from causalimg.evaluation.ssim import ssim
-from causalimg.evaluation.tables import Cell, Table
+from causalimg.evaluation.change import ssim
+from causalimg.evaluation.dose_response import calibration
+from causalimg.evaluation.page import Cell, Section, Table, page
+from causalimg.evaluation.questions import ask
 from causalimg.evaluation.truth import near
 from causalimg.graph import Image
 from causalimg.readers.reader import Reader, fingerprint
@@ -91,14 +89,18 @@ def test_composition_without_noise_loses_what_only_the_noise_holds():
 
 @pytest.mark.parametrize(("model", "expected"), [(Painter(), 0.0), (Painter(haze=0.1), 25.5)])
 def test_reversibility_is_the_distance_there_and_back_again(model, expected):
-    assert ci.evaluate(model, world(30), [Ruler()], **ONLY).reversal["left"].value == pytest.approx(expected, abs=1e-3)
+    assert ci.evaluate(model, world(30), [Ruler()], **ONLY).metrics["reversibility"]["left"].value == pytest.approx(
+        expected, abs=1e-3
+    )
 
 
 def test_a_model_that_goes_half_of_the_way_comes_half_of_the_way_back():
     values = world(80)
     report = ci.evaluate(Painter(gain=0.5), values, [Ruler()], **ONLY)
     half = (report["left"].target - values["left"][_rows(80)]).abs() / 2
-    assert report.reversal["left"].value == pytest.approx(half.mean().item() * 0.8 * 255 / 32**2, rel=0.02)
+    assert report.metrics["reversibility"]["left"].value == pytest.approx(
+        half.mean().item() * 0.8 * 255 / 32**2, rel=0.02
+    )
 
 
 def _rows(n, seed=0):
@@ -228,7 +230,7 @@ def test_doing_nothing_is_as_far_from_the_truth_as_the_factual_image():
     assert truth.ssim.each == pytest.approx([truth.idle_ssim.value, 1.0])
     effect = report["lv_area"]
     assert truth.values["lv_area"].mae.value == pytest.approx(effect.mae.value)  # what was set is its true value
-    assert report.albums["lv_area"].truth is not None
+    assert report.examples["lv_area"].truth is not None
     assert "Against the true counterfactual" in report.table()
 
 
@@ -279,7 +281,7 @@ def test_every_number_is_the_mean_over_models_with_its_spread():
         lambda r: r["left"].outside,
         lambda r: r["left"].change,
         lambda r: r.dose["left"].slope,
-        lambda r: r.reversal["left"],
+        lambda r: r.metrics["reversibility"]["left"],
     ):
         assert pick(both).each == pytest.approx([pick(one).value for one in own], rel=1e-4, abs=1e-5)
         assert pick(both).value == pytest.approx(sum(pick(one).value for one in own) / 2, rel=1e-4, abs=1e-5)
@@ -442,14 +444,14 @@ def _shaded(percent):
 
 def test_pictures_are_the_first_items_drawn_with_what_was_asked_and_read(reports):
     report, values = reports["segmentor"], world(40)
-    album = report.albums["left"]
+    examples = report.examples["left"]
     rows = _rows(40)[:8]
-    assert album.factual.images.equal(values["x"][rows])
+    assert examples.factual.images.equal(values["x"][rows])
     was, target, measured = values["left"][rows[0]], report["left"].target[0], report["left"].measured[0, 0]
-    assert album.factual.captions[0] == f"do(left = {target:.4g} px)\nwas {was:.4g} px"
-    assert album.answer.captions[0] == f"read {measured:.4g} px"
-    assert album.answer.outlines["left"][0].sum() == measured
-    assert set(album.answer.outlines) == {"left", "right"}
+    assert examples.factual.captions[0] == f"do(left = {target:.4g} px)\nwas {was:.4g} px"
+    assert examples.answer.captions[0] == f"read {measured:.4g} px"
+    assert examples.answer.outlines["left"][0].sum() == measured
+    assert set(examples.answer.outlines) == {"left", "right"}
 
 
 # -- comparison --------------------------------------------------------------------------------------------------------

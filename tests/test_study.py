@@ -1,10 +1,14 @@
 """A study in small: the same models, readers trained once, and what a folder holds is not trained again."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 import torch
 
 import causalimg as ci
 from causalimg import cli
+from causalimg.data.phantoms import Sample
 from causalimg.study import WITH_CLASSIFIER
 
 PLAN = ci.Plan(
@@ -52,6 +56,74 @@ def test_what_a_folder_holds_is_not_trained_again_and_another_plan_is_refused(st
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == times
     with pytest.raises(ValueError, match="holds a study with another plan"):
         ci.compare_guidance(study, out, plan=ci.Plan.of_length(3))
+
+
+def tripled(values, names):
+    """A sampler of interventions that is a user's function."""
+    return ci.Permuted()({name: 3 * value for name, value in values.items()}, names)
+
+
+def changed(study, part, column, mask=False):
+    """`study` with one number, or one pixel of a mask, changed in `part`."""
+    rows = getattr(study, part)
+    values, masks = dict(rows.values), dict(rows.masks)
+    columns = masks if mask else values
+    columns[column] = columns[column].clone()
+    columns[column].view(-1)[0] = ~columns[column].view(-1)[0] if mask else columns[column].view(-1)[0] + 1
+    return replace(study, **{part: Sample(values, masks, rows.noise)})
+
+
+def sampling(sampler):
+    return PLAN.model_copy(update={"finetuning": PLAN.finetuning.model_copy(update={"interventions": sampler})})
+
+
+def refused(message, study, out, plan=PLAN):
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(ValueError, match=message):
+        ci.compare_guidance(study, out, methods=["none"], plan=plan)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_a_folder_of_other_data_is_refused_with_what_differs(study, compared):
+    _, out = compared
+    heart = ci.phantoms.Heart(size=32)
+    refused("of other rows to train on \\(age, .*x, mask of lv", replace(study, train=heart.sample(24, seed=7)), out)
+    refused("of other rows to train on \\(lv_area\\)\\. Choose another folder", changed(study, "train", "lv_area"), out)
+    refused("to choose weights by \\(mask of \\)", changed(study, "val", "", mask=True), out)
+    refused(
+        "of another graph .* and of other rows to train on",
+        ci.Study.of_phantom(ci.phantoms.Vessel(size=32), 12, 4),
+        out,
+    )
+
+
+def test_other_rows_to_judge_on_are_judged_by_what_was_trained(study, compared):
+    comparison, out = compared
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    other = replace(study, test=ci.phantoms.Heart(size=32).sample(10, seed=9))
+    again = ci.compare_guidance(other, out, methods=["none"], plan=PLAN)
+    assert again["none"].items != comparison["none"].items
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == times
+
+
+def test_a_folder_of_another_sampler_is_refused(study, compared):
+    _, out = compared
+    refused("finetuning.interventions.at_once: 1 there, 2 here", study, out, sampling(ci.Permuted(at_once=2)))
+    uniform = ci.Uniform(ranges={"lv_area": (500, 900)})
+    refused("finetuning.interventions.kind: 'Permuted' there, 'Uniform' here", study, out, sampling(uniform))
+    refused("finetuning.interventions.code: None there, 'test_study.tripled' here", study, out, sampling(tripled))
+
+
+def test_a_study_with_a_sampler_that_is_a_function_is_not_gone_on_with(study, tmp_path):
+    plan = sampling(tripled)
+    ci.compare_guidance(study, tmp_path, methods=["none", "segmentor"], plan=plan)
+    refused("drawn by test_study.tripled: whether its code is still the same can't be known", study, tmp_path, plan)
+
+
+def test_models_of_an_unknown_study_are_refused(study, compared, tmp_path):
+    _, out = compared
+    shutil.copytree(out / "none_0", tmp_path / "none_0")
+    refused("holds models, but no study.json", study, tmp_path)
 
 
 def test_a_table_needs_outlines_and_is_split_by_patient_where_it_has_no_split(study):

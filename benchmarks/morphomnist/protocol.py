@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 import causalimg as ci
+from causalimg.evaluation.change import distance
 from causalimg.evaluation.composition import cycles
-from causalimg.evaluation.locality import distance
 
 GREYS = 255.0
 BINS = 10

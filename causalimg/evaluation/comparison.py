@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from causalimg.errors import check_known
-from causalimg.evaluation.bootstrap import NONE, brief
-from causalimg.evaluation.effect import GUIDED, Effect
-from causalimg.evaluation.publish import publish
-from causalimg.evaluation.report import Report, album_file, dose_file
-from causalimg.evaluation.sections import Section, markdown
-from causalimg.evaluation.tables import Cell, Table, number, numbers, ratio
+from causalimg.evaluation import sections as parts
+from causalimg.evaluation.effectiveness import GUIDED, Effect
+from causalimg.evaluation.page import Cell, Section, Table, markdown, number, numbers, publish, ratio
+from causalimg.evaluation.report import Report, dose_file, pictures_file
+from causalimg.evaluation.statistics import NONE, brief
 from causalimg.viz.curves import Curve, draw_dose_response
 
 
@@ -77,16 +76,17 @@ class Comparison:
             self._method(),
             self._effects(),
             *([self._doses()] if first.dose else []),
-            Section("Pictures", PICTURES, figures=[album_file(name) for name in first.albums]),
+            *([self._metrics()] if any(report.metrics for report in self.reports.values()) else []),
+            Section("Pictures", PICTURES, figures=[pictures_file(name) for name in first.examples]),
         ]
 
     def figures(self) -> dict[str, Any]:
         """The matplotlib figures, by file name: the same items, every method beside the other."""
-        found = {dose_file(name): self._draw_doses(name) for name in self._first.dose}
-        for name, album in self._first.albums.items():
-            answers = {method: report.albums[name].answer for method, report in self.reports.items()}
-            found[album_file(name)] = album.draw(answers)
-        return found
+        figures = {dose_file(name): self._draw_doses(name) for name in self._first.dose}
+        for name, shown in self._first.examples.items():
+            answers = {method: report.examples[name].answer for method, report in self.reports.items()}
+            figures[pictures_file(name)] = shown.draw(answers)
+        return figures
 
     def _draw_doses(self, name: str) -> Any:
         doses = {method: report.dose[name] for method, report in self.reports.items()}
@@ -116,6 +116,15 @@ class Comparison:
         ]
         table = Table(["calibration slope of", *self.reports], rows)
         return Section("Dose and response", DOSES, [table], [dose_file(name) for name in doses])
+
+    def _metrics(self) -> Section:
+        metrics = {label: one for report in self.reports.values() for label, one in report.measured_with.items()}
+        rows = [
+            ([Cell(effect.label), Cell(method, strong=True)], report.metrics_of(name))
+            for name, effect in self._first.effectiveness.effects.items()
+            for method, report in self.reports.items()
+        ]
+        return parts.metrics(metrics, ["do", "method"], rows)
 
     def _effects(self) -> Section:
         heads = [
@@ -181,6 +190,10 @@ def _check(method: str, report: Report, first: str, other: Report) -> None:
         raise ValueError(f"{method} and {first} were asked about different items: use the same test, n and seed")
     if set(mine.effects) != set(theirs.effects):
         raise ValueError(f"{method} was asked for {', '.join(mine.effects)}; {first} for {', '.join(theirs.effects)}")
+    for label in report.measured_with.keys() & other.measured_with.keys():
+        units = [one.measured_with[label].unit for one in (report, other)]
+        if units[0] != units[1]:
+            raise ValueError(f"{label}: {method} measured it in {units[0]!r}, {first} in {units[1]!r}")
     for name, effect in mine.effects.items():
         if not effect.target.equal(theirs[name].target):
             raise ValueError(f"{name}: {method} and {first} were asked for different targets: use the same seed")

@@ -1,28 +1,33 @@
-"""Composition and reversibility: laws of counterfactuals, as distances between images in grey levels.
+"""Nothing is asked: does the image stay as it is (composition), and do its readings (the null intervention)?
 
-*Measuring axiomatic soundness of counterfactual image models* (Monteiro et al., ICLR 2023, arXiv:2303.01274). Neither needs a
-judge. With f the image's mechanism and τ the temperature of its pixels' noise (see `temper`)::
+*Measuring axiomatic soundness of counterfactual image models* (Monteiro et al., ICLR 2023, arXiv:2303.01274). With f the image's
+mechanism and τ the temperature of its pixels' noise (see `temper`), composition is a distance in grey levels::
 
-    composition      x_{t+1} = f(τ · u_t, pa),  u_t = abduct(x_t, pa);     |x_T − x_0| after T cycles of doing nothing
-    reversibility    x' = do(k = t) of x,  x'' = do(k = v_k) of x';        |x'' − x| there and back again
+    x_{t+1} = f(τ · u_t, pa),  u_t = abduct(x_t, pa);     |x_T − x_0| after T cycles of doing nothing
 
-With the pixels' noise (τ = 1) composition holds by construction, and is a test of the code. Without it (τ = 0) it says
-how much of the image the latents hold; what they don't, a counterfactual can only copy.
+With the pixels' noise (τ = 1) it holds by construction, and is a test of the code. Without it (τ = 0) it says how much of the
+image the latents hold; what they don't, a counterfactual can only copy.
+
+For the null intervention the pixels' noise is drawn afresh, since with the abducted noise its floor is 0 by construction, which
+says nothing about a model whose latents have lost a structure that the noise then puts back::
+
+    x̂ = f((z, ε), pa),   z abducted,  ε ~ its prior;      floor of j:  |J_j(x̂) − J_j(x)|, also in % of |v_j|
+
+A drift below this floor can't be told from the grain of the pixels, and what it does to the judge.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
 
-from causalimg.evaluation.asking import BATCH, Answering, Asked, Measure, mechanisms_of
-from causalimg.evaluation.bootstrap import Estimate, mean, pool
-from causalimg.evaluation.items import Items
-from causalimg.evaluation.locality import distance
-from causalimg.evaluation.null import pixelwise
+from causalimg.evaluation.change import distance, grey_units
+from causalimg.evaluation.judges import Judges
+from causalimg.evaluation.questions import BATCH, Answering, Items, mechanisms_of
+from causalimg.evaluation.statistics import Deviation, Estimate, deviation, mean, pool
 from causalimg.mechanisms import Mechanism
-from causalimg.mechanisms.mechanism import temper
+from causalimg.mechanisms.mechanism import PIXEL_NOISE, Noise, temper
 from causalimg.training.randomness import seeded
 
 CYCLES = (1, 10)
@@ -43,8 +48,9 @@ class Composition(NamedTuple):
         }
 
 
-def compositions(models: Sequence[Answering], items: Items, units: Mapping[str, float]) -> dict[str, Composition]:
+def compositions(models: Sequence[Answering], items: Items) -> dict[str, Composition]:
     """The composition of every image whose mechanism is known, over all `models`."""
+    units = grey_units(models[0].graph, items.values)
     by_image = {name: mechanisms_of(models, name) for name in units}
     return {name: composition(known, name, items, units[name]) for name, known in by_image.items() if known}
 
@@ -54,8 +60,8 @@ def composition(mechanisms: Sequence[Mechanism], name: str, items: Items, unit: 
     values = {key: value[:BATCH] for key, value in items.values.items()}
     both = [[cycles(mechanism, name, values, tau, unit) for mechanism in mechanisms] for tau in (1.0, 0.0)]
     noisy, noiseless = (
-        {t: pool([mean(one[t]) for one in found], items.weights[:, :BATCH]) for t in CYCLES if all(found)}
-        for found in both
+        {t: pool([mean(one[t]) for one in each], items.weights[:, :BATCH]) for t in CYCLES if all(each)}
+        for each in both
     )
     return Composition(noisy, noiseless)
 
@@ -66,24 +72,61 @@ def cycles(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], tau: f
     device = next(iter(mechanism.parameters()), values[name]).device
     parents = {parent: values[parent].to(device) for parent in mechanism.parents}
     start = x = values[name].to(device)
-    found = {}
+    distances = {}
     with seeded(0, device):
         for t in range(1, max(CYCLES) + 1):
-            u = mechanism.abduct(x, parents)
+            u = mechanism.abduct(x, parents).u
             if tau != 1 and not pixelwise(u):
                 return {}
             x = mechanism.predict(temper(u, tau), parents)
             if t in CYCLES:
-                found[t] = distance(x, start, unit).cpu()
-    return found
+                distances[t] = distance(x, start, unit).cpu()
+    return distances
 
 
-def reversal(units: Mapping[str, float]) -> Measure:
-    """Measures ``reversal``: how far the image is from the factual one after the intervention was taken back."""
+def null_floors(
+    models: Sequence[Answering], judges: Judges, items: Items, before: Mapping[str, Tensor]
+) -> dict[str, Deviation]:
+    """The floor of every variable that `judges` read; only of those on images whose mechanism adds noise pixel by pixel."""
+    drawn = {image: _drawn(models, image, items.values) for image in judges.graph.images}
+    noisy = {image: each for image, each in drawn.items() if each}
+    worlds = [
+        items.values | {image: each[k] for image, each in noisy.items()} for k in range(len(models) if noisy else 0)
+    ]
+    after = [judges.read(world) for world in worlds]
+    return {
+        name: deviation(
+            judges.graph[name], [each[name] for each in after], [was] * len(after), items.values[name], items.weights
+        )
+        for name, was in before.items()
+        if judges.graph.image_of(name) in noisy
+    }
 
-    def measure(asked: Asked) -> dict[str, Tensor]:
-        changed = {name: asked.after[name] for name in asked.model.graph}
-        back = asked.model.do(changed, **{asked.name: asked.before[asked.name]})
-        return {"reversal": distance(back[asked.image].cpu(), asked.before[asked.image].cpu(), units[asked.image])}
 
-    return measure
+def _drawn(models: Sequence[Answering], name: str, values: Mapping[str, Tensor]) -> list[Tensor]:
+    """The null counterfactual of the image `name` by each of `models`; none, unless all add noise to its pixels."""
+    drawn = [redrawn(mechanism, name, values) for mechanism in mechanisms_of(models, name)]
+    known = [image for image in drawn if image is not None]
+    return known if len(known) == len(models) else []
+
+
+def pixelwise(u: Noise) -> TypeGuard[dict[str, Tensor]]:
+    """Whether a part of the noise `u` is added pixel by pixel."""
+    return not isinstance(u, Tensor) and PIXEL_NOISE in u
+
+
+@torch.no_grad()
+def redrawn(mechanism: Mechanism, name: str, values: Mapping[str, Tensor]) -> Tensor | None:
+    """`values[name]` with its pixels' noise drawn afresh: its shape. None where `mechanism` has no such noise."""
+    device = next(iter(mechanism.parameters()), values[name]).device
+    parts = []
+    with seeded(0, device):
+        for start in range(0, len(values[name]), BATCH):
+            batch = {key: value[start : start + BATCH].to(device) for key, value in values.items()}
+            parents = {parent: batch[parent] for parent in mechanism.parents}
+            u = mechanism.abduct(batch[name], parents).u
+            fresh = mechanism.noise(len(batch[name]))
+            if not (pixelwise(u) and pixelwise(fresh)):
+                return None
+            parts.append(mechanism.predict({**u, PIXEL_NOISE: fresh[PIXEL_NOISE]}, parents).cpu())
+    return torch.cat(parts)

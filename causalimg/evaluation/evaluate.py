@@ -2,29 +2,25 @@
 
 The axioms are those of *Measuring axiomatic soundness of counterfactual image models* (Monteiro et al., ICLR 2023,
 arXiv:2303.01274): effectiveness, composition, reversibility. To them come locality, the dose-response curve, the null
-intervention, the likelihood, and the distance to a phantom's true counterfactual. Each is a file beside this one.
+intervention, the likelihood, the distance to a phantom's true counterfactual, and any `Metric`.
 """
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 
 from torch import Tensor
 
 from causalimg.data.phantoms import Phantom, Sample
-from causalimg.evaluation.album import albums, kept
-from causalimg.evaluation.asking import Answering, Found, ask, mechanisms_of
-from causalimg.evaluation.bootstrap import Estimate, mean, pool
-from causalimg.evaluation.composition import compositions, reversal
-from causalimg.evaluation.dose import doses
-from causalimg.evaluation.effectiveness import judged, summary
-from causalimg.evaluation.items import Items, choose
-from causalimg.evaluation.jury import seat
-from causalimg.evaluation.locality import grey_units
-from causalimg.evaluation.null import null_floors
-from causalimg.evaluation.reading import read
-from causalimg.evaluation.report import Report
-from causalimg.evaluation.truth import IMAGE, Truths, nearness, true_worlds, truth_of
-from causalimg.fit import mean_loss
-from causalimg.mechanisms.mechanism import likelihood_of
+from causalimg.evaluation.composition import compositions, null_floors
+from causalimg.evaluation.dose_response import dose_responses
+from causalimg.evaluation.effectiveness import measures_of, summary
+from causalimg.evaluation.judges import judges_of
+from causalimg.evaluation.metric import STANDARD, Metric, averages, by_label, numbers_of
+from causalimg.evaluation.questions import Answering, Items, Measure, ask, choose, mechanisms_of
+from causalimg.evaluation.report import Report, examples_of, first_images
+from causalimg.evaluation.statistics import Estimate, mean, pool
+from causalimg.evaluation.truth import Truths, nearness, true_worlds, truth_of
+from causalimg.fitting.likelihood import mean_nll
 from causalimg.readers.reader import Reader
 from causalimg.values import Columns
 
@@ -35,6 +31,7 @@ def evaluate(
     judges: Sequence[Reader],
     *,
     variables: Sequence[str] | None = None,
+    metrics: Sequence[Metric] = STANDARD,
     phantom: Phantom | None = None,
     groups: Sequence[Hashable] | Tensor | None = None,
     n: int | None = None,
@@ -45,37 +42,42 @@ def evaluate(
 
     Each of `variables` (default: all that the `judges` read) is set in turn: each of `n` items of `test`, drawn with `seed`
     (default: all), gets the value of another. `test` holds every variable; with `phantom`, it is a sample of that phantom,
-    and the truth is known. `groups` says which items belong together (the patient of each): intervals are over groups. Of a
-    model without `mechanisms` (only `graph`, `guided_by` and `do`) there is no composition, null floor or likelihood.
+    and the truth is known. `groups` says which items belong together (the patient of each): intervals are over groups.
+    `metrics` are measured besides; a list of yours replaces the default. Of a model without `mechanisms` (only `graph`,
+    `guided_by` and `do`) there is no composition, null floor or likelihood.
 
     Raises ValueError for a judge that guided a model (unless `allow_guide`, which the report then says), for no judge or
-    two of one variable, for variables that nobody reads, for missing values, for models of different graphs, and for
-    groups that are not one for each item; TypeError for `phantom` with a test that is not a sample.
+    two of one variable, for variables that nobody reads, for missing values, for models of different graphs, for groups that
+    are not one for each item, for two metrics of one label, and for a metric whose numbers are not one for each item; TypeError
+    for `phantom` with a test that is not a sample.
     """
     models = list(model) if isinstance(model, Sequence) else [model]
-    jury = seat(models, judges, allow_guide)
-    graph = jury.panel.graph
+    judging = judges_of(models, judges, allow_guide)
+    graph, labelled = judging.graph, by_label(metrics)
     if any(one.graph != graph for one in models):
         raise ValueError("the models are of different graphs: only trainings of one model are averaged")
     values = test.values if isinstance(test, Sample) else {name: test[name] for name in test.keys()}  # noqa: SIM118
-    items = choose(graph, values, jury.reads(variables), n, groups, seed)
-    truths = _truths(phantom, test, items)
-    units, before = grey_units(graph, items.values), read(jury.panel, items.values)
-    measures = judged(jury.panel, items.values) | {"reversal": reversal(units), "kept": kept}
-    if truths:
-        measures["truth"] = nearness(truths, units[IMAGE])
-    found = [ask(one, items.values, items.targets, measures) for one in models]
+    items = choose(graph, values, judging.targets(variables), n, groups, seed)
+    truths, before = _truths(phantom, test, items), judging.read(items.values)
+    measures: dict[str, Measure] = {
+        **measures_of(judging),
+        "truth": nearness(truths),
+        "metrics": partial(numbers_of, labelled),
+        "examples": first_images,
+    }
+    measured = [ask(one, items.values, items.targets, measures) for one in models]
     return Report(
         graph=graph,
         items=items.digest(),
-        effectiveness=summary(jury, items, before, found),
-        null=null_floors(models, jury.panel, items, before),
-        composition=compositions(models, items, units),
-        reversal={name: _reversal([one[name] for one in found], items) for name in items.targets},
-        dose=doses(models, jury.panel, items, seed),
-        truth=truth_of(graph, items, truths, found, units[IMAGE]) if truths else {},
+        effectiveness=summary(judging, items, before, measured),
+        null=null_floors(models, judging, items, before),
+        composition=compositions(models, items),
+        metrics=averages(labelled, items, measured),
+        measured_with=labelled,
+        dose=dose_responses(models, judging, items, seed),
+        truth=truth_of(graph, items, truths, measured),
         nll=_likelihoods(models, items),
-        albums=albums(jury.panel, items, truths, found[0]),
+        examples=examples_of(judging, items, truths, measured[0]),
     )
 
 
@@ -89,15 +91,11 @@ def _truths(phantom: Phantom | None, test: Columns | Sample, items: Items) -> Tr
     return true_worlds(phantom, test[items.rows], items.targets)
 
 
-def _reversal(found: Sequence[Found], items: Items) -> Estimate:
-    return pool([mean(one["reversal"]["reversal"]) for one in found], items.weights)
-
-
 def _likelihoods(models: Sequence[Answering], items: Items) -> dict[str, Estimate]:
     """The mean negative ELBO of every image whose mechanism is known, in nats per dimension."""
     by_image = {name: mechanisms_of(models, name) for name in models[0].graph.images}
     return {
-        name: pool([mean(mean_loss(one, name, items.values).cpu()) for one in mechanisms], items.weights)
+        name: pool([mean(mean_nll(one, name, items.values).cpu()) for one in mechanisms], items.weights)
         for name, mechanisms in by_image.items()
         if mechanisms
     }

@@ -1,17 +1,23 @@
-"""Sections as one HTML page that needs nothing but itself: no network, no script; figures are data within it.
+"""A page: sections of text, tables and figures, as Markdown and as HTML that needs nothing but itself.
 
-It reads on a desk (1200 px) and on a phone (390 px): tables scroll sideways within their own box, their first column stays.
+The HTML needs no network and no script; figures are data within it. It reads on a desk (1200 px) and on a phone (390 px): tables
+scroll sideways within their own box, their first column stays.
 """
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from causalimg.evaluation.sections import Section
-from causalimg.evaluation.tables import Cell, Table
+from causalimg.evaluation.statistics import Deviation, Estimate, brief
+from causalimg.graph import Continuous, Graph
+from causalimg.viz.canvas import save
 
+WORST = 40.0
+"""An error, in %, at which a shaded cell is darkest."""
 DPI = 110
 DENSE = 10  # columns, beyond which the print is smaller
 STYLE = """
@@ -43,6 +49,106 @@ img { display: block; max-width: 100%; height: auto; }
 }
 @media print { main { max-width: none; padding: 0; } .scroll { overflow: visible; } }
 """
+
+
+class Cell(NamedTuple):
+    """What a cell says, `details` in small print, and `heat` in [0, 1] if it is shaded. `strong`: it stands out."""
+
+    text: str
+    details: tuple[str, ...] = ()
+    heat: float | None = None
+    strong: bool = False
+
+    def __str__(self) -> str:
+        text = " ".join([self.text, *self.details])
+        return f"**{text}**" if self.strong else text
+
+
+class Table(NamedTuple):
+    """A heading for every column, and a row of cells for every line."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+    def __str__(self) -> str:
+        lines = [self.heads, ["---"] * len(self.heads), *([str(cell) for cell in row] for row in self.rows)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(estimate: Estimate) -> Cell:
+    """An estimate with its range."""
+    return Cell("–") if estimate.missing else Cell(brief(estimate.value), estimate.ranges())
+
+
+def numbers(*estimates: Estimate) -> list[Cell]:
+    """A cell for each of `estimates`."""
+    return [number(estimate) for estimate in estimates]
+
+
+def ratio(part: Estimate, whole: Estimate) -> Cell:
+    """How many times `whole` is `part`."""
+    return Cell(brief(part.value / whole.value) if whole.value and not (whole.missing or part.missing) else "–")
+
+
+def shaded(deviation: Deviation, unit: str, *, strong: bool = False) -> Cell:
+    """A deviation in %, shaded by its size, with its range and what it is in the variable's unit."""
+    if deviation.percent.missing:
+        return Cell("–")
+    absolute = () if deviation.mae.missing else (f"= {brief(deviation.mae.value)} {unit}".rstrip(),)
+    details = (*absolute, *deviation.percent.ranges())
+    return Cell(f"{brief(deviation.percent.value)} %", details, min(1.0, deviation.percent.value / WORST), strong)
+
+
+def unit_of(graph: Graph, name: str) -> str:
+    """The unit of a variable, if it has one."""
+    variable = graph[name]
+    return variable.unit if isinstance(variable, Continuous) else ""
+
+
+def labelled(name: str, unit: str) -> str:
+    """A variable with its unit: ``lv_area [mm2]``."""
+    return f"{name} [{unit}]" if unit else name
+
+
+class Section(NamedTuple):
+    """A part of a page. `warning` is printed in bold; `figures` are file names."""
+
+    title: str
+    text: str = ""
+    tables: Sequence[Table] = ()
+    figures: Sequence[str] = ()
+    warning: str = ""
+
+
+def markdown(title: str, sections: Sequence[Section], *, pictures: bool = False) -> str:
+    """The page in Markdown, with links to the figures if they lie beside it (`pictures`)."""
+    blocks = [f"# {title}"]
+    for section in sections:
+        blocks += [f"## {section.title}", section.text, section.warning and f"**{section.warning}**"]
+        blocks += [str(table) for table in section.tables]
+        blocks += [f"![{name}]({name})" for name in section.figures if pictures]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def publish(
+    folder: str | Path,
+    stem: str,
+    title: str,
+    sections: Sequence[Section],
+    figures: Mapping[str, Any],
+    data: Mapping[str, Any],
+) -> Path:
+    """Write `stem`.md, .json and .html and the `figures` (by file name) into `folder`, which is made; returns the HTML."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        save(figure, folder / name)
+    (folder / f"{stem}.md").write_text(markdown(title, sections, pictures=True), encoding="utf-8")
+    text = json.dumps(data, indent=2, allow_nan=False)
+    (folder / f"{stem}.json").write_text(f"{text}\n", encoding="utf-8")
+    html = folder / f"{stem}.html"
+    html.write_text(page(title, sections, figures), encoding="utf-8")
+    return html
 
 
 def page(title: str, sections: Sequence[Section], figures: Mapping[str, Any]) -> str:

@@ -1,39 +1,18 @@
-"""A report as sections: a heading, what to know, tables, and the names of figures; Markdown and HTML say the same."""
+"""The sections of a report: what was asked, and each group of numbers with what to know about it."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
-from causalimg.evaluation.bootstrap import Estimate, brief
 from causalimg.evaluation.composition import Composition
-from causalimg.evaluation.dose import Dose
-from causalimg.evaluation.effect import GUIDED, Effectiveness
-from causalimg.evaluation.miss import Miss
-from causalimg.evaluation.tables import Cell, Table, labelled, number, numbers, ratio, shaded, unit_of
+from causalimg.evaluation.dose_response import DoseResponse
+from causalimg.evaluation.effectiveness import GUIDED, Effectiveness
+from causalimg.evaluation.metric import Metric
+from causalimg.evaluation.page import Cell, Section, Table, labelled, number, numbers, ratio, shaded, unit_of
+from causalimg.evaluation.statistics import NONE, Deviation, Estimate, brief
 from causalimg.evaluation.truth import CHANGED, Truth
 from causalimg.graph import Graph
 
 FEW = 10
 """Fewer groups than this make percentile intervals too narrow."""
-
-
-class Section(NamedTuple):
-    """A part of a page. `warning` is printed in bold; `figures` are file names."""
-
-    title: str
-    text: str = ""
-    tables: Sequence[Table] = ()
-    figures: Sequence[str] = ()
-    warning: str = ""
-
-
-def markdown(title: str, sections: Sequence[Section], *, pictures: bool = False) -> str:
-    """The page in Markdown, with links to the figures if they lie beside it (`pictures`)."""
-    blocks = [f"# {title}"]
-    for section in sections:
-        blocks += [f"## {section.title}", section.text, section.warning and f"**{section.warning}**"]
-        blocks += [str(table) for table in section.tables]
-        blocks += [f"![{name}]({name})" for name in section.figures if pictures]
-    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def method(judged: Effectiveness) -> Section:
@@ -67,7 +46,7 @@ def effects(judged: Effectiveness) -> Section:
     return Section("Effectiveness and locality", text, [Table(heads, rows)])
 
 
-def matrix(graph: Graph, judged: Effectiveness, null: Mapping[str, Miss]) -> Section:
+def matrix(graph: Graph, judged: Effectiveness, null: Mapping[str, Deviation]) -> Section:
     """What was set against what was read, with the floors below."""
     read = list(judged.floors)
     rows = [
@@ -90,7 +69,7 @@ def matrix(graph: Graph, judged: Effectiveness, null: Mapping[str, Miss]) -> Sec
     return Section("What moved", text, [Table(["", *(labelled(j, unit_of(graph, j)) for j in read)], rows)])
 
 
-def dose(doses: Mapping[str, Dose], figures: Sequence[str]) -> Section:
+def dose_response(doses: Mapping[str, DoseResponse], figures: Sequence[str]) -> Section:
     """Readings over targets, the same items at each."""
     heads = ["do", "from", "to", "calibration slope", "items"]
     rows = [
@@ -110,8 +89,8 @@ def dose(doses: Mapping[str, Dose], figures: Sequence[str]) -> Section:
     return Section("Dose and response", text, [Table(heads, rows)], figures)
 
 
-def laws(judged: Effectiveness, composition: Mapping[str, Composition], reversal: Mapping[str, Estimate]) -> Section:
-    """Composition and reversibility."""
+def composition(compositions: Mapping[str, Composition]) -> Section:
+    """How far an image is from itself after cycles of encoding and decoding."""
     heads = ["image", "cycles", "with the pixels' noise", "without it"]
     rows = [
         [
@@ -120,21 +99,25 @@ def laws(judged: Effectiveness, composition: Mapping[str, Composition], reversal
             number(value),
             number(one.noiseless[t]) if one.noiseless else Cell("–"),
         ]
-        for image, one in composition.items()
+        for image, one in compositions.items()
         for t, value in one.noisy.items()
     ]
-    back = [
-        [Cell(f"do({name}), and back", strong=True), *numbers(judged[name].change, value)]
-        for name, value in reversal.items()
-    ]
-    tables = [Table(heads, rows)] if rows else []
     text = (
-        "Distances to the factual image in grey levels of 255, no judge needed. Composition: nothing is asked, and the image is "
-        "encoded and decoded again and again. With the pixels' noise this is the identity by construction; without it, it says "
-        "what the latents hold. Reversibility: the variable is set, and set back on the new image."
+        "Distances to the factual image in grey levels of 255, no judge needed: nothing is asked, and the image is encoded and "
+        "decoded again and again. With the pixels' noise this is the identity by construction; without it, it says what the "
+        "latents hold."
     )
-    reversed_ = Table(["", "there", "and back"], back)
-    return Section("Composition and reversibility", text, [*tables, reversed_])
+    return Section("Composition", text, [Table(heads, rows)])
+
+
+def metrics(
+    by_label: Mapping[str, Metric], heads: Sequence[str], rows: Iterable[tuple[Sequence[Cell], Mapping[str, Estimate]]]
+) -> Section:
+    """A column for each metric, after those of `heads`. A row is its first cells, and the estimate of each metric it has."""
+    columns = [*heads, *(labelled(label, metric.unit) for label, metric in by_label.items())]
+    cells = [[*first, *numbers(*(values.get(label, NONE) for label in by_label))] for first, values in rows]
+    text = " ".join(["Means over the items.", *filter(None, (metric.explanation for metric in by_label.values()))])
+    return Section("Metrics", text, [Table(columns, cells)])
 
 
 def truth(graph: Graph, truths: Mapping[str, Truth]) -> Section:
@@ -170,12 +153,12 @@ def likelihood(nll: Mapping[str, Estimate]) -> Section:
 
 def caveats(judged: Effectiveness) -> Section:
     """What these numbers don't say."""
-    said = ["An error near the judge's own means: as good as this judge can tell, not perfect."]
+    notes = ["An error near the judge's own means: as good as this judge can tell, not perfect."]
     if judged.groups < FEW:
-        said.append(f"With {judged.groups} groups the intervals are too narrow.")
+        notes.append(f"With {judged.groups} groups the intervals are too narrow.")
     if judged.groups == judged.n:
-        said.append("Every item counts as a group of its own: where patients repeat, the intervals are too narrow.")
+        notes.append("Every item counts as a group of its own: where patients repeat, the intervals are too narrow.")
     if judged.models == 1:
-        said.append("One training: how much another seed would change is not in these numbers.")
-    said.append("The pictures are the first items as they were drawn, not the best.")
-    return Section("Caveats", " ".join(said), warning=GUIDED if judged.guided else "")
+        notes.append("One training: how much another seed would change is not in these numbers.")
+    notes.append("The pictures are the first items as they were drawn, not the best.")
+    return Section("Caveats", " ".join(notes), warning=GUIDED if judged.guided else "")

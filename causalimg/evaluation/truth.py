@@ -12,18 +12,15 @@ anything::
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
 from causalimg.data.phantoms import Phantom, Sample
-from causalimg.evaluation.asking import Asked, Found, Measure
-from causalimg.evaluation.bootstrap import Estimate, mean, pool
-from causalimg.evaluation.items import Items
-from causalimg.evaluation.locality import distance
-from causalimg.evaluation.miss import Miss, miss
-from causalimg.evaluation.ssim import ssim
-from causalimg.graph import Graph
+from causalimg.evaluation.change import distance, grey_levels, ssim
+from causalimg.evaluation.questions import Items, Measure, Measured, Question
+from causalimg.evaluation.statistics import Deviation, Estimate, deviation, mean, pool
+from causalimg.graph import Graph, Image
 
 IMAGE = "x"  # as phantoms call theirs
 CHANGED = 4.0  # grey levels by which a pixel must truly change to count as changed
@@ -43,7 +40,7 @@ class Truth:
     idle_image: Estimate
     idle_region: Estimate
     idle_ssim: Estimate
-    values: Mapping[str, Miss]
+    values: Mapping[str, Deviation]
 
     def to_data(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -65,14 +62,15 @@ def true_worlds(phantom: Phantom, sample: Sample, targets: Mapping[str, Tensor])
     }
 
 
-def nearness(truths: Truths, unit: float) -> Measure:
-    """Measures how near the image is to the true one; `unit` is what a change by 1 is in grey levels."""
+def nearness(truths: Truths) -> Measure:
+    """Measures how near the image is to the true one, where that is known."""
 
-    def measure(asked: Asked) -> dict[str, Tensor]:
-        if asked.name not in truths:
+    def measure(question: Question) -> dict[str, Tensor]:
+        if question.name not in truths:
             return {}
-        true = truths[asked.name].values[IMAGE][asked.rows]
-        return near(asked.after[IMAGE].cpu(), true, asked.before[IMAGE].cpu(), unit)
+        true = truths[question.name].values[IMAGE][question.rows]
+        before, after = question.images()
+        return near(after, true, before, question.unit)
 
     return measure
 
@@ -89,27 +87,24 @@ def near(answer: Tensor, true: Tensor, factual: Tensor, unit: float) -> dict[str
 
 
 def truth_of(
-    graph: Graph, items: Items, truths: Truths, found: Sequence[Mapping[str, Found]], unit: float
+    graph: Graph, items: Items, truths: Truths, measured: Sequence[Mapping[str, Measured]]
 ) -> dict[str, Truth]:
     """The distance to the truth under every intervention, over all models."""
-    return {name: _truth(graph, items, world, [one[name] for one in found], unit) for name, world in truths.items()}
+    return {name: _truth(graph, items, world, [each[name] for each in measured]) for name, world in truths.items()}
 
 
-def _truth(graph: Graph, items: Items, world: Sample, found: Sequence[Found], unit: float) -> Truth:
+def _truth(graph: Graph, items: Items, world: Sample, measured: Sequence[Measured]) -> Truth:
     factual, true, weights = items.values[IMAGE], world.values[IMAGE], items.weights
-    idle = near(factual, true, factual, unit)
-    known = [name for name in found[0]["read"] if name in world.values]
+    idle = near(factual, true, factual, grey_levels(cast(Image, graph[IMAGE]), factual))
+    known = [name for name in measured[0]["read"] if name in world.values]
     return Truth(
-        **{key: pool([mean(one["truth"][key]) for one in found], weights) for key in idle},
+        **{key: pool([mean(each["truth"][key]) for each in measured], weights) for key in idle},
         **{f"idle_{key}": pool([mean(value)], weights) for key, value in idle.items()},
-        values={
-            name: miss(
-                graph[name],
-                [one["read"][name] for one in found],
-                [world.values[name]] * len(found),
-                world.values[name],
-                weights,
-            )
-            for name in known
-        },
+        values={name: _deviation(graph, name, world, measured, weights) for name in known},
     )
+
+
+def _deviation(graph: Graph, name: str, world: Sample, measured: Sequence[Measured], weights: Tensor) -> Deviation:
+    """How far the readings of `name` are from its true value."""
+    true, readings = world.values[name], [each["read"][name] for each in measured]
+    return deviation(graph[name], readings, [true] * len(readings), true, weights)

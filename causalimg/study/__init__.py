@@ -3,5 +3,5 @@ from causalimg.study.compare import WITH_CLASSIFIER as WITH_CLASSIFIER
 from causalimg.study.compare import compare_guidance as compare_guidance
 from causalimg.study.plan import SMALL as SMALL
 from causalimg.study.plan import Plan as Plan
-from causalimg.study.rows import Rows as Rows
-from causalimg.study.rows import Study as Study
+from causalimg.study.plan import Rows as Rows
+from causalimg.study.plan import Study as Study

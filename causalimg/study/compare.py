@@ -7,7 +7,7 @@
 
 Guides and judges are trained once, on the training rows; the seeds are those of fit and fine-tuning. Who judges is another
 architecture than who guides, from another seed. What a folder already holds is not trained again, so that seeds can be trained
-side by side, and a study that was cut short goes on.
+side by side, and a study that was cut short goes on; the folder must be of the same data and plan (`record`).
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,12 @@ from pathlib import Path
 from causalimg.errors import check_known
 from causalimg.evaluation import Comparison, evaluate
 from causalimg.readers import Reader
-from causalimg.study.bench import Bench
-from causalimg.study.plan import Plan
-from causalimg.study.rows import Study
+from causalimg.study.plan import Plan, Study
+from causalimg.study.record import check_folder
+from causalimg.study.trainer import Trainer
 
 METHODS = ("none", "regressor", "segmentor")
 WITH_CLASSIFIER = (*METHODS, "classifier")
-KEPT = "plan.json"
 
 
 def compare_guidance(
@@ -35,16 +34,17 @@ def compare_guidance(
 ) -> Comparison:
     """Train what `out` doesn't hold yet, judge all of it, and write tables, pictures and a page into `out`.
 
-    Raises ValueError for an unknown method, and where `out` holds a study with another plan.
+    Raises ValueError for an unknown method, and where `out` holds a study of other data, of another graph or with another plan,
+    or one with a sampler of interventions that is code of yours: it may have changed, so that it is not gone on with.
     """
     check_known("method", methods, WITH_CLASSIFIER)
     out.mkdir(parents=True, exist_ok=True)
-    _keep(plan, out / KEPT)
-    bench = Bench(study, out, plan)
-    models = {method: [bench.model(method, seed) for seed in seeds] for method in methods}
-    judges: list[Reader] = [bench.segmentor("judge", guides=False)]
+    check_folder(out, study, plan)
+    trainer = Trainer(study, out, plan)
+    models = {method: [trainer.model(method, seed) for seed in seeds] for method in methods}
+    judges: list[Reader] = [trainer.segmentor("judge", guides=False)]
     if "classifier" in methods:
-        judges.append(bench.classifier("judging_classifier", guides=False))
+        judges.append(trainer.classifier("judging_classifier", guides=False))
     reports = {
         method: evaluate(trained, study.test, judges, phantom=study.phantom, groups=study.groups)
         for method, trained in models.items()
@@ -52,12 +52,3 @@ def compare_guidance(
     comparison = Comparison(reports)
     comparison.write(out)
     return comparison
-
-
-def _keep(plan: Plan, path: Path) -> None:
-    said = plan.model_dump_json(indent=2, exclude={"finetuning": {"interventions"}})
-    if path.exists() and path.read_text() != said:
-        raise ValueError(
-            f"{path.parent} holds a study with another plan ({path.name}): choose another folder, or remove it"
-        )
-    path.write_text(said)

@@ -1,10 +1,16 @@
-"""How long everything in a study is trained, and with which settings."""
+"""What a study is on, and how everything in it is trained."""
 
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from pydantic import Field
+from torch import Tensor
 
-from causalimg.guidance import Permuted, Sampler
+from causalimg.data import Table
+from causalimg.data.phantoms import Phantom
+from causalimg.fitting.guided import Finetuning
+from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.readers import Augment
 from causalimg.training.recipe import Recipe
@@ -13,12 +19,60 @@ SMALL: dict[str, Any] = {"widths": (16, 32, 48, 64), "embedding": 32}
 """Settings of an image mechanism that is large enough for a phantom."""
 
 
+class Rows(Protocol):
+    """Values of every variable and outlines of every structure: a `Table`, or a `Sample` of a phantom."""
+
+    @property
+    def values(self) -> Mapping[str, Tensor]:
+        """Columns by variable."""
+        ...
+
+    @property
+    def masks(self) -> Mapping[str, Tensor]:
+        """Outlines by structure, bool (rows, height, width)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What is compared on: rows to train on, to choose weights by, and to judge on. `groups`: the patient of each test row.
+
+    With `phantom`, `test` is a sample of it, and answers are compared with the truth.
+    """
+
+    graph: Graph
+    train: Rows
+    val: Rows
+    test: Any
+    groups: Sequence[Hashable] | None = None
+    phantom: Phantom | None = None
+
+    @classmethod
+    def of_phantom(cls, phantom: Phantom, patients: int = 800, held_out: int = 96) -> "Study":
+        """A study on a phantom; the seeds of its three samples are fixed."""
+        train, val, test = (phantom.sample(n, seed=seed) for seed, n in enumerate((patients, held_out, held_out)))
+        return cls(phantom.graph, train, val, test, phantom=phantom)
+
+    @classmethod
+    def of_table(cls, table: Table, patient: str = "patient") -> "Study":
+        """A study on a table with masks: by its column ``split`` (train, val, test), or else split by `patient`.
+
+        Raises ValueError where the table has no such column, or no outlines.
+        """
+        if not table.masks:
+            raise ValueError("a study trains segmentors: read the table with masks=... and structures=...")
+        if "split" in table.extra:
+            train, val, test = (table.where(split=part) for part in ("train", "val", "test"))
+        else:
+            train, val, test = table.split(by=patient, fractions=(0.7, 0.15, 0.15))
+        return cls(table.graph, train, val, test, groups=test.extra.get(patient))
+
+
 class Plan(Spec):
     """How long everything is trained, and with which settings. `image` holds settings of the `HVAE`."""
 
     fit: Recipe = Recipe(steps=1000, lr=2e-3, warmup=100)
-    tuning: Recipe = Recipe(steps=400, batch=24, lr=2e-3, warmup=20)
-    sampler: Sampler = Permuted()
+    finetuning: Finetuning = Finetuning()
     readers: Recipe = Recipe(steps=600, lr=4e-3)
     augment: Augment | None = None
     image: dict[str, Any] = Field(default_factory=dict)
@@ -29,11 +83,11 @@ class Plan(Spec):
     def of_length(cls, steps: int, **others: Any) -> "Plan":
         """A plan that fits the image for so many `steps`, fine-tunes for as many, and trains readers for a fifth more.
 
-        `others` are settings of the plan, as they are said.
+        `others` are further settings of the plan.
         """
         lengths = {
             "fit": Recipe(steps=steps, lr=2e-3, warmup=steps // 10),
-            "tuning": Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20),
+            "finetuning": Finetuning(recipe=Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20)),
             "readers": Recipe(steps=6 * steps // 5, lr=4e-3),
         }
         return cls(**(lengths | others))

@@ -1,4 +1,4 @@
-"""Where the models and readers of a study are trained, each once: what a folder already holds is read from there."""
+"""The models and readers of a study, each trained once: what the study's folder already holds is read from there."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,14 +11,13 @@ from causalimg.mechanisms import HVAE, Deform, Edited
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
-from causalimg.study.plan import Plan
-from causalimg.study.rows import Rows, Study
+from causalimg.study.plan import Plan, Rows, Study
 
 R = TypeVar("R", bound=NeuralReader)
 
 
-class Bench:
-    """What is trained for a study, each piece once: read from its folder if it is there."""
+class Trainer:
+    """Trains the models and readers of `study` into the folder `out`, or reads them from there (`check_folder` says when)."""
 
     def __init__(self, study: Study, out: Path, plan: Plan) -> None:
         self.study, self.out, self.plan = study, out, plan

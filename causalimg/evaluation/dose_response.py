@@ -13,12 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from causalimg.evaluation.asking import Answering, encoded
-from causalimg.evaluation.bootstrap import Estimate, mean, pool, resample
-from causalimg.evaluation.items import Items
-from causalimg.evaluation.reading import read
-from causalimg.evaluation.tables import unit_of
-from causalimg.readers.reader_set import ReaderSet
+from causalimg.evaluation.judges import Judges
+from causalimg.evaluation.page import unit_of
+from causalimg.evaluation.questions import Answering, Items, encoded
+from causalimg.evaluation.statistics import Estimate, mean, pool, resample
 
 ITEMS = 32
 POINTS = 9
@@ -26,7 +24,7 @@ ENDS = (0.05, 0.95)  # quantiles of the observed values, between which the targe
 
 
 @dataclass(frozen=True, eq=False)
-class Dose:
+class DoseResponse:
     """Readings of `name` (models, items, points) under do(name = `target`), `target` of shape (points,).
 
     `slope`: of a reading on its target, within an item, mean over items.
@@ -51,20 +49,20 @@ class Dose:
         return {"unit": self.unit, **curve, "slope": self.slope.to_data(), "items": self.readings.shape[1]}
 
 
-def doses(models: Sequence[Answering], panel: ReaderSet, items: Items, seed: int) -> dict[str, Dose]:
+def dose_responses(models: Sequence[Answering], judges: Judges, items: Items, seed: int) -> dict[str, DoseResponse]:
     """The curve of every continuous variable that is set, on the first `ITEMS` items."""
-    graph = panel.graph
+    graph = judges.graph
     grids = {name: grid(items.values[name]) for name in items.targets if not graph[name].discrete}
     values = {name: value[:ITEMS] for name, value in items.values.items()}
-    found = [_ask(model, panel, values, grids) for model in models]
+    readings = [_readings(model, judges, values, grids) for model in models]
     weights = resample(items.group_of[:ITEMS], seed)
     return {
-        name: Dose(
+        name: DoseResponse(
             name,
             unit_of(graph, name),
             target,
-            torch.stack([one[name] for one in found]),
-            pool([mean(calibration(target, one[name])) for one in found], weights),
+            torch.stack([one[name] for one in readings]),
+            pool([mean(calibration(target, one[name])) for one in readings], weights),
         )
         for name, target in grids.items()
     }
@@ -83,13 +81,13 @@ def calibration(target: Tensor, readings: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _ask(
-    model: Answering, panel: ReaderSet, values: Mapping[str, Tensor], grids: Mapping[str, Tensor]
+def _readings(
+    model: Answering, judges: Judges, values: Mapping[str, Tensor], grids: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """By variable, its readings (items, points). An image is encoded once for all targets."""
     known = encoded(model, values)
-    found = {}
+    readings = {}
     for name, targets in grids.items():
         worlds = (model.do(known, **{name: target.expand(len(values[name]))}) for target in targets)
-        found[name] = torch.stack([read(panel, world)[name] for world in worlds], dim=1)
-    return found
+        readings[name] = torch.stack([judges.read(world)[name] for world in worlds], dim=1)
+    return readings

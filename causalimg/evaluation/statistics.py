@@ -1,11 +1,11 @@
-"""Estimates with the interval that another sample of patients would have given.
+"""Statistics of a sample, each with the interval that another sample of patients would have given.
 
 Images of one patient are not independent, so whole groups are drawn, with replacement (Davison & Hinkley, *Bootstrap
 Methods and their Application*, 1997, sec. 3.8). A resample is a row of weights, how often each item was drawn, and a
 statistic is a function of weights, so that a thousand resamples are one matrix product.
 
 Of several models (seeds) a statistic is the mean over them. Its interval says what other patients would have given; the
-standard deviation between the models, what another training would have. They are two things, and both are reported.
+standard deviation between the models, what another training would have. Both are reported.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from causalimg.graph import Variable
 
 Statistic = Callable[[Tensor], Tensor]
 """From weights (resamples, n) to the statistic of every resample, shape (resamples,)."""
@@ -125,3 +127,35 @@ def slope(x: Tensor, y: Tensor) -> Statistic:
         return (weights @ (x * y) / n - mean_x * mean_y) / (weights @ (x * x) / n - mean_x**2)
 
     return statistic
+
+
+class Deviation(NamedTuple):
+    """How far readings are from what was wanted: the mean relative error in % (MAPE), and `mae`, in the variable's unit.
+
+    Of a categorical variable `percent` is the share of wrong levels, and there is no `mae`.
+    """
+
+    percent: Estimate
+    mae: Estimate = NONE
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {"percent": self.percent.to_data(), "mae": self.mae.to_data()}
+
+
+def deviation(
+    variable: Variable, readings: Sequence[Tensor], wanted: Sequence[Tensor], scale: Tensor, weights: Tensor
+) -> Deviation:
+    """How far `readings` are from what was `wanted`, a pair (n,) for every model; relative to `scale` (n,)."""
+    pairs = list(zip(readings, wanted, strict=True))
+    percent = pool([mean(relative(variable, read, want, scale)) for read, want in pairs], weights)
+    if variable.discrete:
+        return Deviation(percent)
+    return Deviation(percent, pool([mean((read - want).abs()) for read, want in pairs], weights))
+
+
+def relative(variable: Variable, read: Tensor, wanted: Tensor, scale: Tensor) -> Tensor:
+    """How far `read` is from `wanted`, in % of `scale` (NaN where that is 0); of levels, 0 or 100. Shape (n,)."""
+    if variable.discrete:
+        return 100.0 * (read != wanted)
+    return 100 * (read - wanted).abs() / scale.abs().where(scale != 0, torch.nan)

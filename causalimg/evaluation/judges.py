@@ -1,0 +1,65 @@
+"""Who judges: readers that did not guide the model, each of its own variables."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from causalimg.errors import check_known
+from causalimg.evaluation.questions import BATCH, Answering
+from causalimg.graph import Graph
+from causalimg.readers.reader import fingerprint
+from causalimg.readers.reader_set import ReaderSet
+from causalimg.readers.reader import Reader
+
+
+class Judges:
+    """`readers` that judge models of `graph`; images may lie on another device than theirs, answers lie on the CPU.
+
+    `name`: kind and fingerprint of each. `guided`: whether one of them guided a model. Raises ValueError where two read the
+    same variable, and for one that reads nothing.
+    """
+
+    def __init__(self, graph: Graph, readers: Sequence[Reader], guides: Sequence[str] = ()) -> None:
+        marks = [(type(reader).__name__, fingerprint(reader)) for reader in readers]
+        self.graph, self.panel = graph, ReaderSet(graph, readers).eval()
+        self.name = ", ".join(f"{kind} {mark}" for kind, mark in marks)
+        self.guided = any(mark in guides for _, mark in marks)
+
+    def targets(self, names: Sequence[str] | None) -> list[str]:
+        """`names`, or by default all that is read. Raises ValueError for one that is not, and for none."""
+        known = list(self.panel.by_variable)
+        chosen = known if names is None else list(names)
+        check_known("target", chosen, known)
+        if not chosen:
+            raise ValueError(f"no target: name one or more of {', '.join(known)}")
+        return chosen
+
+    def read(self, world: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """All that is read off the images of `world`, hard, by variable: shape (n,)."""
+        images = {name: world[name].to(self._device()) for name in self.graph.images}
+        return {name: value.cpu() for name, value in self.panel.read_all(images, self.panel.by_variable, BATCH).items()}
+
+    def outlines(self, images: Tensor) -> dict[str, Tensor]:
+        """Every structure that is outlined on `images` (n, channels, height, width): bool (n, height, width)."""
+        return {name: mask.cpu() for name, mask in self.panel.outlines(images.to(self._device())).items()}
+
+    def _device(self) -> torch.device:
+        return next((parameter.device for parameter in self.panel.parameters()), torch.device("cpu"))
+
+
+def judges_of(models: Sequence[Answering], readers: Sequence[Reader], allow_guide: bool) -> Judges:
+    """`readers` as judges of `models`. Raises ValueError where there is no model or no reader, where two read the same
+    variable, and, unless `allow_guide`, for one that guided a model."""
+    if not models:
+        raise ValueError("no model to judge")
+    if not readers:
+        raise ValueError("no judge: pass judges=[reader, ...], readers that did not guide the model")
+    guides = [mark for model in models for mark in model.guided_by]
+    guiding = [mark for mark in map(fingerprint, readers) if mark in guides]
+    if guiding and not allow_guide:
+        raise ValueError(
+            f"the judge ({', '.join(guiding)}) guided this model, and who guided may not judge. Fit another one, with "
+            "another seed and another architecture; or say allow_guide=True, and the table says so too."
+        )
+    return Judges(models[0].graph, readers, guides)
