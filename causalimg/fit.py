@@ -1,17 +1,17 @@
 """Fitting: each mechanism on its own, since log p(v) = Σ_k log p(v_k | pa_k)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, Mechanism, Values
-from causalimg.values import in_batches
 from causalimg.training.history import History
 from causalimg.training.loop import train
-from causalimg.training.recipe import Recipe
 from causalimg.training.randomness import seeded
+from causalimg.training.recipe import Recipe
+from causalimg.values import World, in_batches
 
 
 class FitStep(nn.Module):
@@ -31,13 +31,29 @@ def loss_per_dimension(mechanism: Mechanism, name: str, values: Mapping[str, Ten
     return mechanism.loss(values[name], parents) / max(1, values[name][0].numel())
 
 
-@torch.no_grad()
 def mean_loss(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], batch: int = 256) -> Tensor:
     """`loss_per_dimension` of every row, batch by batch, with the same draws at every call: shape (rows,)."""
+    return _rowwise(lambda part: loss_per_dimension(mechanism, name, part), mechanism, name, values, batch)
+
+
+def mean_nll(likelihood: Likelihood, name: str, values: Mapping[str, Tensor], batch: int = 256) -> Tensor:
+    """The negative log-likelihood (bound) of every row, in nats per dimension, with the same draws at every call: (rows,)."""
+
+    def nll(part: World) -> Tensor:
+        parents = {parent: part[parent] for parent in likelihood.parents}
+        return likelihood.explain(part[name], parents).nll / max(1, part[name][0].numel())
+
+    return _rowwise(nll, likelihood, name, values, batch)
+
+
+@torch.no_grad()
+def _rowwise(
+    measure: Callable[[World], Tensor], mechanism: Mechanism, name: str, values: Mapping[str, Tensor], batch: int
+) -> Tensor:
     device = next(iter(mechanism.parameters()), values[name]).device
     family = {key: values[key] for key in (name, *mechanism.parents)}
     with seeded(0, device):
-        return in_batches(lambda part: loss_per_dimension(mechanism, name, part), family, batch, device)
+        return in_batches(measure, family, batch, device)
 
 
 def explained(mechanism: Mechanism, value: Tensor, parents: Values) -> Abduction:

@@ -28,8 +28,8 @@ from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
-from causalimg.training.recipe import Recipe
 from causalimg.training.randomness import seeded
+from causalimg.training.recipe import Recipe
 from causalimg.values import Columns, World, check_allowed, columns
 
 
@@ -65,7 +65,9 @@ class CausalModel(SCM):
         log: Path | None = None,
         **recipes: Recipe,
     ) -> dict[str, History]:
-        """Fit every mechanism by its `loss` (the likelihood, for all of ours); returns their histories. Columns a reader can fill may be missing.
+        """Fit every mechanism by its `loss` (the likelihood, for all of ours); returns their histories.
+
+        Columns a reader can fill may be missing.
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
         for a JSONL file per variable.
@@ -113,7 +115,9 @@ class CausalModel(SCM):
         self.guided_by += [fingerprint(reader) for reader in guiding_readers(terms)]
         return history
 
-    def sensitivity(self, values: Columns, readers: Sequence[Reader] | None = None, *, seed: int = 0) -> dict[str, float]:
+    def sensitivity(
+        self, values: Columns, readers: Sequence[Reader] | None = None, *, seed: int = 0
+    ) -> dict[str, float]:
         """How far the image follows each of its causes that `readers` (default: the model's) read: the slope of the reading
         on what was asked for, by variable; 1 follows, 0 ignores."""
         world = self.complete(values)
@@ -160,7 +164,9 @@ class CausalModel(SCM):
     def predict(self, factual: Factual, action: World, /) -> Counterfactual:
         """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was."""
         if factual.scm is not self:
-            raise ValueError("this Factual was abducted by another model: its noise means nothing here; abduct it again")
+            raise ValueError(
+                "this Factual was abducted by another model: its noise means nothing here; abduct it again"
+            )
         world = self.propagate(factual, action)
         return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
 
@@ -238,7 +244,9 @@ class CausalModel(SCM):
         mechanisms = {name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()}
         if (code := [data["code"] for data in spec["readers"] if "code" in data]) and not readers:
             raise ValueError(f"{folder}: no file holds {', '.join(code)}: pass all readers, load(folder, *readers)")
-        model = cls(graph, mechanisms, ReaderSet(graph, readers or [Reader.from_data(data) for data in spec["readers"]]))
+        model = cls(
+            graph, mechanisms, ReaderSet(graph, readers or [Reader.from_data(data) for data in spec["readers"]])
+        )
         model.load_state_dict(tensors)
         model.guided_by = spec["guided_by"]
         return model

@@ -23,7 +23,6 @@ POSITIONS = 1_000_003
 """The seeds of two variables are so far apart: their draws are independent."""
 
 
-
 class Factual:
     """What was seen of `n` items, and the noise that explains it: abducted when an answer first needs it, and kept.
 

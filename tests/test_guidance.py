@@ -333,7 +333,9 @@ def test_two_terms_of_one_label_are_refused_and_nothing_is_lost(pair):
 
     with pytest.raises(ValueError, match="two terms are called 'disc': give one of them another label"):
         expand(pair[0].graph, [ci.Target(Biased()), Disc()])
-    with pytest.raises(ValueError, match="two terms are called 'minimality'.* a reader in the list brings kind, .*locality"):
+    with pytest.raises(
+        ValueError, match="two terms are called 'minimality'.* a reader in the list brings kind, .*locality"
+    ):
         expand(pair[0].graph, [Biased(), ci.Minimality()])
     seen, _ = losses_of(pair, ci.Target(Biased()), Disc(label="mean"), sampler=only_disc)
     assert seen["disc"] > 0
@@ -431,7 +433,9 @@ def test_change_is_counted_in_shares_of_the_grey_range():
         x=ci.Image(parents=["area"], shape=(1, 16, 16), bounds=(-1000, 1000)),
     )
     before, image = square(6, 10), torch.full((16, 16), 200.0)
-    assert ci.Minimality()(imagined(before, before, torch.zeros(16, 16), image, graph=graph)).item() == pytest.approx(0.1)
+    assert ci.Minimality()(imagined(before, before, torch.zeros(16, 16), image, graph=graph)).item() == pytest.approx(
+        0.1
+    )
 
 
 def test_plausibility_costs_what_is_less_likely_than_the_factual_image_and_nothing_else():
@@ -497,7 +501,7 @@ def test_outlines_are_what_any_guide_says(fitted):
             return {"disc": torch.zeros_like(images[:, 0], dtype=torch.bool)}
 
     for guides in ([Eye(), Blind()], [Blind(), Eye()]):
-        step, batch = guided(fitted, *guides)
+        _, batch = guided(fitted, *guides)
         assert torch.equal(batch.outlines["disc"], batch.values["x"][:, 0] > 0.5)
 
 
@@ -527,7 +531,7 @@ def test_weights_that_break_the_bound_are_not_chosen(plain, tmp_path):
         broken = step.validate(held)
         step.constraint, step.terms = None, terms
         guidance_alone = step.validate(held)
-    excess = (mean_loss(step.mechanism, "x", held.values) - held.fitted["x"]).mean().item()
+    excess = (mean_loss(step.mechanism, "x", held.values) - held.fitted["loss"]).mean().item()
     assert broken > before
     assert broken - guidance_alone == pytest.approx(BROKEN * excess, rel=0.05)
 

@@ -16,7 +16,7 @@ from causalimg.data.table import Table
 from causalimg.errors import check_known, unknown
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
 from causalimg.graph.quantities import PIXELS
-from causalimg.readers import ReaderSet, Reader
+from causalimg.readers import Reader, ReaderSet
 
 MASKS = "masks"
 """What `Table.filled` says of a variable that was measured on the masks."""

@@ -12,9 +12,10 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d
+from torch.nn.functional import conv2d
 
 from causalimg.graph import Graph, Image, Outlined, Quantity
+from causalimg.readers.reader_set import widened
 
 REACH = 4 / 64
 """How far from a structure a change still belongs to it, as a share of the image's shorter side."""
@@ -69,8 +70,7 @@ def _blur(images: Tensor) -> Tensor:
 
 def dilate(mask: Tensor) -> Tensor:
     """`mask`, bool (batch, height, width), and all that is within `REACH` of it, diagonally too."""
-    reach = round(REACH * min(mask.shape[-2:]))
-    return max_pool2d(mask.float()[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0] > 0
+    return widened(mask, round(REACH * min(mask.shape[-2:])))
 
 
 def neighbourhood(quantity: Quantity, before: Outlined, after: Outlined) -> Tensor | None:

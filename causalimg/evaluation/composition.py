@@ -17,7 +17,7 @@ A drift below this floor can't be told from the grain of the pixels, and what it
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -27,8 +27,9 @@ from causalimg.evaluation.judges import Judges
 from causalimg.evaluation.questions import BATCH, Answering, Items, mechanisms_of
 from causalimg.evaluation.statistics import Deviation, Estimate, deviation, mean, pool
 from causalimg.mechanisms import Mechanism
-from causalimg.mechanisms.mechanism import PIXEL_NOISE, Noise, temper
+from causalimg.mechanisms.mechanism import ImageNoise, temper
 from causalimg.training.randomness import seeded
+from causalimg.values import World, in_batches
 
 CYCLES = (1, 10)
 """After how many cycles the distance is taken; the first `BATCH` items go through them."""
@@ -75,8 +76,8 @@ def cycles(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], tau: f
     distances = {}
     with seeded(0, device):
         for t in range(1, max(CYCLES) + 1):
-            u = mechanism.abduct(x, parents).u
-            if tau != 1 and not pixelwise(u):
+            u = mechanism.abduct(x, parents)
+            if tau != 1 and not isinstance(u, ImageNoise):
                 return {}
             x = mechanism.predict(temper(u, tau), parents)
             if t in CYCLES:
@@ -110,23 +111,18 @@ def _drawn(models: Sequence[Answering], name: str, values: Mapping[str, Tensor])
     return known if len(known) == len(models) else []
 
 
-def pixelwise(u: Noise) -> TypeGuard[dict[str, Tensor]]:
-    """Whether a part of the noise `u` is added pixel by pixel."""
-    return not isinstance(u, Tensor) and PIXEL_NOISE in u
-
-
 @torch.no_grad()
 def redrawn(mechanism: Mechanism, name: str, values: Mapping[str, Tensor]) -> Tensor | None:
     """`values[name]` with its pixels' noise drawn afresh: its shape. None where `mechanism` has no such noise."""
     device = next(iter(mechanism.parameters()), values[name]).device
-    parts = []
+    if not isinstance(mechanism.noise(1), ImageNoise):
+        return None
+
+    def redraw(part: World) -> Tensor:
+        parents = {parent: part[parent] for parent in mechanism.parents}
+        abducted, fresh = mechanism.abduct(part[name], parents), mechanism.noise(len(part[name]))
+        pixels = cast(ImageNoise, fresh).pixels
+        return mechanism.predict(cast(ImageNoise, abducted)._replace(pixels=pixels), parents).cpu()
+
     with seeded(0, device):
-        for start in range(0, len(values[name]), BATCH):
-            batch = {key: value[start : start + BATCH].to(device) for key, value in values.items()}
-            parents = {parent: batch[parent] for parent in mechanism.parents}
-            u = mechanism.abduct(batch[name], parents).u
-            fresh = mechanism.noise(len(batch[name]))
-            if not (pixelwise(u) and pixelwise(fresh)):
-                return None
-            parts.append(mechanism.predict({**u, PIXEL_NOISE: fresh[PIXEL_NOISE]}, parents).cpu())
-    return torch.cat(parts)
+        return in_batches(redraw, {key: values[key] for key in (name, *mechanism.parents)}, BATCH, device)

@@ -20,7 +20,8 @@ from causalimg.evaluation.questions import Answering, Items, Measure, ask, choos
 from causalimg.evaluation.report import Report, examples_of, first_images
 from causalimg.evaluation.statistics import Estimate, mean, pool
 from causalimg.evaluation.truth import Truths, nearness, true_worlds, truth_of
-from causalimg.fitting.likelihood import mean_nll
+from causalimg.fit import mean_nll
+from causalimg.mechanisms.mechanism import likelihood_of
 from causalimg.readers.reader import Reader
 from causalimg.values import Columns
 
@@ -92,10 +93,11 @@ def _truths(phantom: Phantom | None, test: Columns | Sample, items: Items) -> Tr
 
 
 def _likelihoods(models: Sequence[Answering], items: Items) -> dict[str, Estimate]:
-    """The mean negative ELBO of every image whose mechanism is known, in nats per dimension."""
-    by_image = {name: mechanisms_of(models, name) for name in models[0].graph.images}
+    """The mean negative log-likelihood (bound) of every image whose mechanism has one, in nats per dimension."""
+    by_image = {name: map(likelihood_of, mechanisms_of(models, name)) for name in models[0].graph.images}
+    known = {name: [one for one in likelihoods if one is not None] for name, likelihoods in by_image.items()}
     return {
-        name: pool([mean(mean_nll(one, name, items.values).cpu()) for one in mechanisms], items.weights)
-        for name, mechanisms in by_image.items()
-        if mechanisms
+        name: pool([mean(mean_nll(one, name, items.values).cpu()) for one in likelihoods], items.weights)
+        for name, likelihoods in known.items()
+        if likelihoods
     }

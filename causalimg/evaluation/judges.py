@@ -8,9 +8,8 @@ from torch import Tensor
 from causalimg.errors import check_known
 from causalimg.evaluation.questions import BATCH, Answering
 from causalimg.graph import Graph
-from causalimg.readers.reader import fingerprint
+from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.readers.reader import Reader
 
 
 class Judges:

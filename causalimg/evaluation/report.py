@@ -19,8 +19,8 @@ from causalimg.evaluation.questions import Items, Measured, Question
 from causalimg.evaluation.statistics import Deviation, Estimate
 from causalimg.evaluation.truth import IMAGE, Truth, Truths
 from causalimg.graph import Graph, Image
-from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 from causalimg.viz.curves import Curve, draw_dose_response
+from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 
 PICTURES = (
     "Factual, counterfactual, and their difference, of the first eight items. Outlines are the judge's: solid on the factual "

@@ -20,7 +20,7 @@ from causalimg.guidance.locality import Locality
 from causalimg.guidance.minimality import Minimality
 from causalimg.guidance.samplers import Permuted, Sampler
 from causalimg.guidance.sensitivity import advice, sensitivity
-from causalimg.guidance.step import GuidedStep, causes_read
+from causalimg.guidance.step import LOSS, GuidedStep, causes_read
 from causalimg.guidance.target import Hold, Target
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View
@@ -65,7 +65,9 @@ def expand(graph: Graph, guidance: Sequence[Reader | Term]) -> list[Term]:
         terms[label] = replace(term, label=label)
     for term in (one for given in guidance if isinstance(given, Term) for one in given.expanded(graph)):
         if term.label in terms:
-            hint = f"; a reader in the list brings {', '.join(terms)}: write out what you want instead" if readers else ""
+            hint = (
+                f"; a reader in the list brings {', '.join(terms)}: write out what you want instead" if readers else ""
+            )
             raise ValueError(f"two terms are called {term.label!r}: give one of them another label=...{hint}")
         terms[term.label] = term
     return list(terms.values())
@@ -149,8 +151,8 @@ def allowed_bound(image: str, mechanism: Mechanism, trained: nn.Module, bound: B
         return bound or Bound()
     if bound is not None:
         raise ValueError(
-            f"{image}: a bound can do nothing here. Fine-tuning trains the {type(trained).__name__} of {type(mechanism).__name__} "
-            "alone, which leaves what was seen as it is, and so the likelihood of it. Leave bound out, or compile the model "
+            f"{image}: a bound can do nothing here. Fine-tuning trains the {type(trained).__name__} of "
+            f"{type(mechanism).__name__} alone, which leaves what was seen as it is, and so the likelihood of it. Leave bound out, or compile the model "
             f"with {image}={type(mechanism.unwrapped).__name__}(...) to train all weights"
         )
     return None
@@ -160,7 +162,7 @@ def excess_of(step: GuidedStep) -> float:
     """How far F is above its bound at some training rows, with the draws of the fitted model's own F: no noise between them."""
     rows = {name: step.data.values[name][:MEASURED] for name in step.scm.graph}
     now = mean_loss(step.mechanism, step.image, rows, MEASURED)
-    return float((now - step.data.fitted[step.image][:MEASURED]).mean()) - step.slack
+    return float((now - step.data.fitted[LOSS][:MEASURED]).mean()) - step.slack
 
 
 def warn_if_broken(image: str, excess: float, history: History, slack: float) -> None:

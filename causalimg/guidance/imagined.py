@@ -20,8 +20,8 @@ Readings = Callable[[Reader], World]
 class Imagined:
     """Counterfactuals of n items: what a term of the guidance is a function of.
 
-    `name`: the image variable. `image`: x', (n, channels, height, width), differentiable. `factual`: every variable as it was, the
-    image too. `world`: the other variables under the interventions. `moved`: by variable, the rows (n,), bool, where it was
+    `name`: the image variable. `image`: x', (n, channels, height, width), differentiable. `factual`: every variable as it was,
+    the image too. `world`: the other variables under the interventions. `moved`: by variable, the rows (n,), bool, where it was
     set or follows from what was. `before`: outlines of the factual image by structure, (n, height, width), bool; none without a
     segmentor. `spread`: by variable, its standard deviation in the training data, 0-d (1 for levels).
 

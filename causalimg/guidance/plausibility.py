@@ -23,4 +23,6 @@ class Plausibility(Term):
 
     def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:
         if likelihood_of(mechanism) is None:
-            raise TypeError(f"{self.label}: {type(mechanism.unwrapped).__name__} of {image} has no likelihood (see Likelihood)")
+            raise TypeError(
+                f"{self.label}: {type(mechanism.unwrapped).__name__} of {image} has no likelihood (see Likelihood)"
+            )

@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from causalimg.fit import explained, mean_loss
+from causalimg.fit import explained, mean_loss, mean_nll
 from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound, Constraint
 from causalimg.guidance.imagined import Imagined
@@ -23,17 +23,18 @@ from causalimg.guidance.plausibility import Plausibility
 from causalimg.guidance.samplers import Sampler
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View, jitter
-from causalimg.mechanisms.mechanism import Noise, Seen, likelihood_of, temper
+from causalimg.mechanisms.mechanism import Likelihood, Noise, Seen, likelihood_of, temper
 from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines
 from causalimg.scm import SCM
-from causalimg.values import in_batches
 from causalimg.training.randomness import seeded
-from causalimg.values import World
+from causalimg.values import World, in_batches
 
 BROKEN = 50.0
 """What an excess costs when weights are chosen: far more than guidance could gain by it."""
+
+LOSS, NLL = "loss", "nll"
 
 BATCH = 64
 """So many rows are looked at at once where nothing is trained."""
@@ -43,7 +44,8 @@ class Held(NamedTuple):
     """Rows of training, and what each is held to. First dimension everywhere: the rows.
 
     `values`: every variable as observed. `readings`: by guide, its soft answers on the factual image. `outlines`: by structure,
-    bool. `fitted`: by image, F under the fitted mechanism, (rows,); empty where nothing asks for it.
+    bool. `fitted`: under the fitted mechanism, per dimension, the loss of `fit` where there is a constraint, and the negative
+    log-likelihood where a term asks for it: (rows,).
     """
 
     values: World
@@ -111,16 +113,21 @@ class GuidedStep(nn.Module):
         self.intervened = causes_read(scm.graph, image, terms)
         self.pixels = data[image][0].numel()
         self.spread = {n: torch.ones(()) if scm.graph[n].discrete else data[n].std() for n in self.others}
+        plausible = any(isinstance(term, Plausibility) for term in terms)
+        self.likelihood = likelihood_of(self.mechanism) if plausible else None
         self.data = self.held(data)
-        self.slack = 0.0 if bound is None else bound.tolerance * float(self.data.fitted[image].mean().abs())
+        self.slack = 0.0 if bound is None else bound.tolerance * float(self.data.fitted[LOSS].mean().abs())
 
     @torch.no_grad()
     def held(self, values: World) -> Held:
         """`values`, with what each row is held to."""
         images = values[self.image]
         readings = in_batches(self.guides.factual, images, BATCH)
-        needed = self.constraint is not None or any(isinstance(term, Plausibility) for term in self.terms)
-        fitted = {self.image: mean_loss(self.mechanism, self.image, values)} if needed else {}
+        fitted: World = {}
+        if self.constraint is not None:
+            fitted[LOSS] = mean_loss(self.mechanism, self.image, values)
+        if self.likelihood is not None:
+            fitted[NLL] = mean_nll(self.likelihood, self.image, values)
         return Held(values, readings, in_batches(self.guides.outlines, images, BATCH), fitted)
 
     def forward(self, batch: Held) -> tuple[Tensor, dict[str, Tensor]]:
@@ -130,7 +137,7 @@ class GuidedStep(nn.Module):
         told = {label: loss.detach() for label, loss in losses.items()}
         if self.constraint is None or fitted is None:
             return torch.stack([*losses.values()]).sum(), told
-        excess = (fitted - batch.fitted[self.image]).mean() - self.slack
+        excess = (fitted - batch.fitted[LOSS]).mean() - self.slack
         if not self.training:  # validation: no multiplier follows, and weights that break the bound must not be chosen
             return torch.stack([*losses.values(), BROKEN * excess.clamp(min=0)]).sum(), {}
         loss = torch.stack([*losses.values(), self.constraint(excess)]).sum()
@@ -153,7 +160,7 @@ class GuidedStep(nn.Module):
         seen = Seen(values[self.image], self.scm.parents(values, self.image))
         parents = self.scm.parents(world, self.image)
         image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen)
-        readings = {reader: world for reader, world in zip(self.guides.reads, batch.readings, strict=True)}
+        held = dict(zip(self.guides.reads, batch.readings, strict=True))
         seen_by: dict[Reader, World] = {}
 
         def read(reader: Reader) -> World:
@@ -172,9 +179,9 @@ class GuidedStep(nn.Module):
             spread={name: spread.to(image.device) for name, spread in self.spread.items()},
             outline=self.guides.outlines,
             readings=read,
-            held=readings.__getitem__,
+            held=held.__getitem__,
             nll=lambda: self._nll(image, parents),
-            nll_before=lambda: batch.fitted[self.image],
+            nll_before=lambda: batch.fitted[NLL],
         )
 
     @torch.no_grad()
@@ -188,9 +195,7 @@ class GuidedStep(nn.Module):
         return propagate_rows(self.scm.graph, known, drawn.values, drawn.rows, predict, self.others)
 
     def _nll(self, image: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
-        likelihood = likelihood_of(self.mechanism)
-        assert likelihood is not None  # Plausibility.check
-        return likelihood.explain(image, parents).nll / self.pixels
+        return cast(Likelihood, self.likelihood).explain(image, parents).nll / self.pixels
 
     @torch.no_grad()
     def validate(self, held: Held) -> float:

@@ -51,5 +51,5 @@ class Term(ABC):
         """The terms that this one stands for in a model of `graph`: itself, unless it says otherwise."""
         return (self,)
 
-    def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:
+    def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:  # noqa: B027  # most terms work everywhere
         """Raise ValueError or TypeError where it can't work for `image` and the `mechanism` that makes it."""

@@ -57,7 +57,9 @@ class Deform(Edit):
         self.mix = nn.Sequential(perceptron(self.context.width, self.embedding), nn.Linear(self.embedding, self.basis))
         self.encoder = Encoder(channels, self.widths, kernels, 0, 1)
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(self.widths))
-        self.stages = nn.ModuleList(Stage(width, 0, 1, kernel) for width, kernel in zip(self.widths[:-1], kernels[:-1], strict=True))
+        self.stages = nn.ModuleList(
+            Stage(width, 0, 1, kernel) for width, kernel in zip(self.widths[:-1], kernels[:-1], strict=True)
+        )
         self.maps = nn.Conv2d(self.widths[0], self.basis, 1)
         self.leave = nn.Conv2d(self.basis, 2 + channels, 1, bias=False)
         nn.init.zeros_(self.leave.weight)  # nothing is changed yet
@@ -71,8 +73,7 @@ class Deform(Edit):
         unit = (image - self.low) / span
         changed = self._mixed(after) - self._mixed(before)
         fields = self.leave(self.features(unit) * changed[:, :, None, None])
-        edited = deformed(unit, F.interpolate(fields.float(), unit.shape[-2:], mode="bilinear"))
-        return self.low + span * edited
+        return self.low + span * deformed(unit, F.interpolate(fields.float(), unit.shape[-2:], mode="bilinear"))
 
     def features(self, unit: Tensor) -> Tensor:
         """B(x) of images in [0, 1]: (batch, basis, height / 2, width / 2)."""

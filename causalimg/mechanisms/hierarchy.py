@@ -90,9 +90,7 @@ class LatentStream(nn.Module):
         self.prior = _by_level(self.with_z, lambda i: _near_zero(nn.Conv2d(own[i], 2 * latents[i], 1)))
         self.posterior = _by_level(
             self.with_z,
-            lambda i: _near_zero(
-                nn.Conv2d(own[i] + widths[i], 2 * latents[i], kernels[i], padding=kernels[i] // 2)
-            ),
+            lambda i: _near_zero(nn.Conv2d(own[i] + widths[i], 2 * latents[i], kernels[i], padding=kernels[i] // 2)),
         )
         self.enter = _by_level(self.with_z, lambda i: nn.Conv2d(latents[i], own[i], 1))
         self.widths = own

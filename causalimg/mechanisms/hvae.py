@@ -17,11 +17,19 @@ from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from causalimg.graph import Image
-from causalimg.mechanisms.hierarchy import Decoder, Embedding, Encoder, Inference, LatentStream, check_divisible, kernels_of
+from causalimg.mechanisms.hierarchy import (
+    Decoder,
+    Embedding,
+    Encoder,
+    Inference,
+    LatentStream,
+    check_divisible,
+    kernels_of,
+)
 from causalimg.mechanisms.likelihood import LIKELIHOODS
 from causalimg.mechanisms.mechanism import Abduction, ImageNoise, Likelihood, Noise, Values, rows
 from causalimg.training.recipe import Recipe

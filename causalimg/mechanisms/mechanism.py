@@ -28,7 +28,7 @@ from causalimg.training.recipe import Recipe
 from causalimg.values import leaves
 
 Values = Mapping[str, Tensor]
-Noise = Union[Tensor, tuple["Noise", ...]]
+Noise = Union[Tensor, tuple["Noise", ...]]  # noqa: UP007  # a name in quotes can't be joined by |
 """Exogenous noise: a tensor, or a (named) tuple of them; the first dimension counts samples."""
 
 
@@ -76,7 +76,7 @@ class Mechanism(Configured, ABC):
     To write one, subclass it (or `Likelihood`). Annotated class attributes are settings (see `Configured`). `build` makes the
     layers once `variable` and `parents` are known; then come the four methods of the contract. `loss` is differentiable in the
     parameters, `predict` in the noise and in the parents. ``predict(abduct(v, pa), pa)`` returns ``v``, to `tolerance`,
-    whatever `abduct` draws. Noise of one sample serves every row of `parents`. `causalimg.testing.check_mechanism` tests all this.
+    whatever `abduct` draws. Noise of one sample serves every row of `parents`. `causalimg.testing.check_mechanism` tests it.
     """
 
     handles: ClassVar[tuple[type[Variable], ...]]
@@ -149,7 +149,10 @@ class Mechanism(Configured, ABC):
             raise type(error)(f"{name}: {error}") from None
 
     def built(self, variable: Variable, parents: Mapping[str, Variable]) -> Self:
-        """A new mechanism with these settings, built for `variable`. Raises TypeError for a kind of variable that it doesn't handle."""
+        """A new mechanism with these settings, built for `variable`.
+
+        Raises TypeError for a kind of variable that it doesn't handle.
+        """
         made = type(self)(**dict(self.spec))
         if not isinstance(variable, made.handles):
             handled = " or ".join(kind.__name__ for kind in made.handles)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from causalimg.data import Table
 from causalimg.data.phantoms import Phantom
-from causalimg.fitting.guided import Finetuning
 from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
+from causalimg.guidance import Permuted, Sampler
+from causalimg.mechanisms import Mechanism
 from causalimg.readers import Augment
 from causalimg.training.recipe import Recipe
 
@@ -72,7 +73,8 @@ class Plan(Spec):
     """How long everything is trained, and with which settings. `image` holds settings of the `HVAE`."""
 
     fit: Recipe = Recipe(steps=1000, lr=2e-3, warmup=100)
-    finetuning: Finetuning = Finetuning()
+    tuning: Recipe = Mechanism.tuning
+    sampler: Sampler = Permuted()
     readers: Recipe = Recipe(steps=600, lr=4e-3)
     augment: Augment | None = None
     image: dict[str, Any] = Field(default_factory=dict)
@@ -87,7 +89,7 @@ class Plan(Spec):
         """
         lengths = {
             "fit": Recipe(steps=steps, lr=2e-3, warmup=steps // 10),
-            "finetuning": Finetuning(recipe=Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20)),
+            "tuning": Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20),
             "readers": Recipe(steps=6 * steps // 5, lr=4e-3),
         }
         return cls(**(lengths | others))

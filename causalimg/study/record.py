@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from causalimg.fitting.interventions import Sampler
 from causalimg.graph.spec import Spec
+from causalimg.guidance import Sampler
 from causalimg.storage import SPEC
 from causalimg.study.plan import Plan, Rows, Study
 
@@ -41,7 +41,7 @@ def check_folder(folder: Path, study: Study, plan: Plan) -> None:
     path, record = folder / RECORD, record_of(study, plan)
     if path.exists():
         _compare(folder, json.loads(path.read_text()), record)
-        if code := record["plan"]["finetuning"]["interventions"].get("code"):
+        if code := record["plan"]["sampler"].get("code"):
             raise ValueError(
                 f"{folder} holds a study whose interventions are drawn by {code}: whether its code is still the same can't "
                 f"be known, so that nothing is gone on with. {CHOOSE}"
@@ -53,8 +53,8 @@ def check_folder(folder: Path, study: Study, plan: Plan) -> None:
 
 def record_of(study: Study, plan: Plan) -> dict[str, Any]:
     """All that what is trained depends on, as plain JSON data."""
-    settings = plan.model_dump(mode="json", exclude={"finetuning": {"interventions"}})
-    settings["finetuning"]["interventions"] = _sampler(plan.finetuning.interventions)
+    settings = plan.model_dump(mode="json", exclude={"sampler"})
+    settings["sampler"] = _sampler(plan.sampler)
     graph = {name: variable.to_data() for name, variable in study.graph.variables.items()}
     return {"plan": settings, "graph": graph, "train": _digests(study.train), "val": _digests(study.val)}
 

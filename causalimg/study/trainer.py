@@ -46,7 +46,9 @@ class Trainer:
         guide, model = self.guide(method), self.model("none", seed)
         log = self.out / f"{method}_{seed}.jsonl"
         train, val = self.study.train.values, self.study.val.values
-        model.finetune(train, val, guidance=[guide], sampler=self.plan.sampler, recipe=self.plan.tuning, seed=seed, log=log)
+        model.finetune(
+            train, val, guidance=[guide], sampler=self.plan.sampler, recipe=self.plan.tuning, seed=seed, log=log
+        )
         return model
 
     def guide(self, method: str) -> Reader:

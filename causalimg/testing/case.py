@@ -6,6 +6,7 @@ from typing import Self, cast
 
 import torch
 from torch import Tensor
+from torch.testing import assert_close
 
 from causalimg.graph import Categorical, Continuous, Graph, Image, Variable
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, Mechanism, Noise, likelihood_of
@@ -46,9 +47,10 @@ class Case:
         """The likelihood of the mechanism, if it has one."""
         return likelihood_of(self.mechanism)
 
-    def tolerance(self) -> dict[str, float]:
-        """How near an inversion must be: the mechanism's own tolerance."""
-        return {"rtol": self.mechanism.tolerance, "atol": self.mechanism.tolerance * self.scale}
+    def check_same(self, one: Tensor, other: Tensor) -> None:
+        """Raise AssertionError where two values differ by more than the mechanism's own tolerance."""
+        tolerance = self.mechanism.tolerance
+        assert_close(one, other, rtol=tolerance, atol=tolerance * self.scale)
 
     def rows(self, rows: slice, shift: int = 0) -> dict[str, Tensor]:
         """The parents of some rows; with `shift`, those of later ones."""
