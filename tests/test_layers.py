@@ -10,13 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
+    "__main__",
     "cli",
     "demo",
     "study",
     "evaluation",
     "model",
     "counterfactual",
-    "fitting",
+    "guidance",
+    "fit",
     "scm",
     "viz",
     "data",

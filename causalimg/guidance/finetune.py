@@ -152,8 +152,8 @@ def allowed_bound(image: str, mechanism: Mechanism, trained: nn.Module, bound: B
     if bound is not None:
         raise ValueError(
             f"{image}: a bound can do nothing here. Fine-tuning trains the {type(trained).__name__} of "
-            f"{type(mechanism).__name__} alone, which leaves what was seen as it is, and so the likelihood of it. Leave bound out, or compile the model "
-            f"with {image}={type(mechanism.unwrapped).__name__}(...) to train all weights"
+            f"{type(mechanism).__name__} alone, which leaves what was seen as it is, and so the likelihood of it. Leave bound "
+            f"out, or compile the model with {image}={type(mechanism.unwrapped).__name__}(...) to train all weights"
         )
     return None
 

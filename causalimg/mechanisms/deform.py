@@ -73,7 +73,10 @@ class Deform(Edit):
         unit = (image - self.low) / span
         changed = self._mixed(after) - self._mixed(before)
         fields = self.leave(self.features(unit) * changed[:, :, None, None])
-        return self.low + span * deformed(unit, F.interpolate(fields.float(), unit.shape[-2:], mode="bilinear"))
+        edited: Tensor = self.low + span * deformed(
+            unit, F.interpolate(fields.float(), unit.shape[-2:], mode="bilinear")
+        )
+        return edited
 
     def features(self, unit: Tensor) -> Tensor:
         """B(x) of images in [0, 1]: (batch, basis, height / 2, width / 2)."""
