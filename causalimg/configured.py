@@ -11,30 +11,14 @@ its name as soon as it is defined.
 import inspect
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_args, get_origin
+from typing import Any, ClassVar, Self, dataclass_transform, get_args, get_origin
 
 from pydantic import GetCoreSchemaHandler, PydanticSchemaGenerationError, create_model
 from pydantic_core import CoreSchema, core_schema
 from torch import nn
 
 from causalimg.errors import check_known
-from causalimg.graph.spec import Spec
-
-AnyClass = TypeVar("AnyClass", bound=type)
-
-
-def register(kinds: dict[str, AnyClass], cls: AnyClass) -> None:
-    """Make `cls` known by its name among `kinds`; a class of the same module (a notebook's cell run again) is replaced.
-
-    Raises TypeError for a name that a class of another module has: files that name it would be read as the wrong one.
-    """
-    name = cls.__name__
-    if name in kinds and kinds[name].__module__ != cls.__module__:
-        raise TypeError(
-            f"{cls.__module__} defines {name}, but {kinds[name].__module__} has a {name} already, and files know a class by "
-            "its name: call yours something else"
-        )
-    kinds[name] = cls
+from causalimg.graph.spec import Spec, register
 
 
 @dataclass_transform(kw_only_default=True)

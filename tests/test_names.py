@@ -95,11 +95,14 @@ MISTAKES = {
     "Counterfactual.[]": lambda _: MODEL.do(WORLD, left_lung=50.0)["left_lng"],
     "Counterfactual.plot": lambda _: MODEL.do(WORLD, left_lung=50.0).plot(image="xx"),
     "Recipe": lambda _: ci.Recipe(step=3),
-    "Finetuning": lambda _: ci.Finetuning(localty=3),
+    "Bound": lambda _: ci.Bound(tolerence=0.1),
+    "View": lambda _: ci.View(jiter=0),
+    "Edited": lambda _: ci.Edited(base=HVAE, edti=ci.Deform()),
+    "Deform": lambda _: ci.Deform(bases=4),
     "CausalModel.finetune.variables": lambda _: MODEL.finetune(
-        WORLD, guidance=[ci.Guidance(SEGMENTOR, variables=["left_lng"])]
+        WORLD, guidance=[ci.Target(SEGMENTOR, variables=["left_lng"])]
     ),
-    "Guidance": lambda _: ci.Guidance(SEGMENTOR, targets="sotf"),
+    "Hold": lambda _: ci.Hold(SEGMENTOR, targets="sotf"),
     "Permuted": lambda _: ci.Permuted(at_onec=2),
     "Uniform": lambda _: ci.Uniform(ranges={"left_lng": (1.0, 2.0)})(WORLD, ["left_lung"]),
     "Plan": lambda _: ci.Plan(readrs=ci.Recipe()),

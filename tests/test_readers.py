@@ -9,7 +9,7 @@ from torch import nn
 
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
 from causalimg.readers import Augment, Classifier, Network, Reader, ReaderSet, Regressor, Segmentor, UNet
-from causalimg.readers.reader_set import outlines
+from causalimg.readers.reader_set import outlines, widened
 from causalimg.readers.scores import hold_out
 from causalimg.readers.segmentor import TOLERANCE, gap, sharpness
 from causalimg.training.recipe import Recipe
@@ -313,6 +313,15 @@ def test_a_reader_that_says_nothing_takes_nothing_away():
     top, bottom = Half(side="top", reads="size"), Half(side="bottom", reads="share")
     for given in ([top], [top, bottom], [bottom, top]):
         assert torch.equal(ReaderSet(Discs, given).outlines(images)["disc"], images[:, 0] > 0.5)
+
+
+def test_a_widened_mask_reaches_so_many_pixels_diagonally_too():
+    mask = torch.zeros(1, 9, 9, dtype=torch.bool)
+    mask[0, 4, 4] = True
+    expected = mask.clone()
+    expected[0, 2:7, 2:7] = True
+    assert torch.equal(widened(mask, 2), expected)
+    assert torch.equal(widened(mask, 0), mask)
 
 
 def test_reading_batch_by_batch_is_reading_all_at_once_and_none_is_none():

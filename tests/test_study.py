@@ -13,7 +13,7 @@ from causalimg.study import WITH_CLASSIFIER
 
 PLAN = ci.Plan(
     fit=ci.Recipe(steps=2, batch=8),
-    finetuning=ci.Finetuning(recipe=ci.Recipe(steps=2, batch=8)),
+    tuning=ci.Recipe(steps=2, batch=8),
     readers=ci.Recipe(steps=2, batch=8),
     image={"widths": (4, 4, 4, 4), "embedding": 4},
 )
@@ -74,7 +74,7 @@ def changed(study, part, column, mask=False):
 
 
 def sampling(sampler):
-    return PLAN.model_copy(update={"finetuning": PLAN.finetuning.model_copy(update={"interventions": sampler})})
+    return PLAN.model_copy(update={"sampler": sampler})
 
 
 def refused(message, study, out, plan=PLAN):
@@ -108,10 +108,10 @@ def test_other_rows_to_judge_on_are_judged_by_what_was_trained(study, compared):
 
 def test_a_folder_of_another_sampler_is_refused(study, compared):
     _, out = compared
-    refused("finetuning.interventions.at_once: 1 there, 2 here", study, out, sampling(ci.Permuted(at_once=2)))
+    refused("sampler.at_once: 1 there, 2 here", study, out, sampling(ci.Permuted(at_once=2)))
     uniform = ci.Uniform(ranges={"lv_area": (500, 900)})
-    refused("finetuning.interventions.kind: 'Permuted' there, 'Uniform' here", study, out, sampling(uniform))
-    refused("finetuning.interventions.code: None there, 'test_study.tripled' here", study, out, sampling(tripled))
+    refused("sampler.kind: 'Permuted' there, 'Uniform' here", study, out, sampling(uniform))
+    refused("sampler.code: None there, 'test_study.tripled' here", study, out, sampling(tripled))
 
 
 def test_a_study_with_a_sampler_that_is_a_function_is_not_gone_on_with(study, tmp_path):

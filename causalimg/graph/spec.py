@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, Valid
 
 from causalimg.errors import check_known, explain
 
-Kind = TypeVar("Kind")
+AnyClass = TypeVar("AnyClass", bound=type)
 
 
 class Spec(BaseModel):
@@ -35,7 +35,7 @@ class Spec(BaseModel):
         return repr(self)
 
 
-def register(kinds: "dict[str, type[Kind]]", cls: "type[Kind]") -> None:
+def register(kinds: dict[str, AnyClass], cls: AnyClass) -> None:
     """Make `cls` the kind of its name. Defined again in the same module (a notebook's cell run twice), it replaces itself.
 
     Raises TypeError where the name is taken by a class of another module.

@@ -1,9 +1,10 @@
-"""The readers of one graph: who reads which variable off which image."""
+"""The readers of one graph: who reads which variable off which image, and the structures that they outline together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
@@ -75,5 +76,5 @@ def outlines(readers: Iterable[Reader], images: Tensor) -> dict[str, Tensor]:
 
 
 def widened(mask: Tensor, reach: int) -> Tensor:
-    """`mask`, bool (batch, height, width), and all that is within `reach` pixels of it, diagonally too."""
-    return nn.functional.max_pool2d(mask.float()[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0] > 0
+    """`mask`, bool (n, H, W), and all that is within `reach` pixels of it, diagonally too."""
+    return max_pool2d(mask.float()[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0] > 0
