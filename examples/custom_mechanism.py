@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.distributions import Laplace
 
 import causalimg as ci
-from causalimg.mechanisms.hypernetwork import Hypernetwork
+from causalimg.mechanisms.context import Hypernetwork
 
 
 class LaplaceNoise(ci.Likelihood):

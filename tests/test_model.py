@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import causalimg as ci
+import causalimg.values as values_module
 from causalimg.fit import mean_loss
 from causalimg.graph import measure
 
@@ -251,3 +252,50 @@ def test_compile_refuses_what_does_not_fit():
         ci.compile(Disc, Threshold(), Threshold())
     with pytest.raises(ValueError, match="Threshold.. reads no variable"):
         ci.compile(ci.Graph.of(x=ci.Image(shape=(1, 16, 16))), Threshold(), x=ci.HVAE(widths=(8, 16), latents=(0, 4)))
+
+
+def test_only_what_follows_from_the_intervention_is_abducted(model, world, monkeypatch):
+    asked = []
+    for name, mechanism in model.mechanisms.items():
+        abduct = mechanism.abduct
+        monkeypatch.setattr(
+            mechanism, "abduct", lambda *pair, name=name, abduct=abduct: asked.append(name) or abduct(*pair)
+        )
+    model.do(world)
+    assert asked == []
+    model.do(world, area=60.0)
+    assert asked == ["x"]
+
+
+def test_the_noise_of_a_variable_does_not_depend_on_what_was_asked_before(model, world):
+    first, second = model.abduct(world, seed=3), model.abduct(world, seed=3)
+    model.do(first, sex="male")
+    assert torch.equal(model.do(first, area=60.0)["x"], model.do(second, area=60.0)["x"])
+    other = model.abduct(world, seed=4)
+    assert not torch.equal(other.noise("x").latents[0], first.noise("x").latents[0])
+
+
+def test_what_another_model_abducted_is_refused(model, world):
+    stranger = ci.compile(Disc, x=ci.HVAE(widths=(8, 16), latents=(0, 4), embedding=16))
+    with pytest.raises(ValueError, match="abducted by another model"):
+        stranger.do(model.abduct(world), area=60.0)
+
+
+def test_what_a_user_gives_is_checked_once(model, world, monkeypatch):
+    checked = []
+    column = values_module.column
+
+    def count(name, *rest):
+        checked.append(name)
+        return column(name, *rest)
+
+    monkeypatch.setattr(values_module, "column", count)
+    cf = model.do(world, area=60.0)
+    assert sorted(checked) == sorted([*world, "area"])
+    assert cf.measured["area"].shape == (120,)
+    assert len(checked) == len(world) + 1
+
+
+def test_the_command_line_is_a_module_too():
+    said = subprocess.run([sys.executable, "-m", "causalimg", "--help"], capture_output=True, text=True, check=True)
+    assert "demo" in said.stdout

@@ -8,7 +8,6 @@ A reader in the list of guidance stands for terms, whose weights were chosen on 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -62,7 +61,7 @@ def expand(graph: Graph, guidance: Sequence[Reader | Term]) -> list[Term]:
         label, count = term.label, 2
         while label in terms:
             label, count = f"{term.label} ({count})", count + 1
-        terms[label] = replace(term, label=label)
+        terms[label] = term.labelled(label)
     for term in (one for given in guidance if isinstance(given, Term) for one in given.expanded(graph)):
         if term.label in terms:
             hint = (

@@ -1,7 +1,5 @@
 """Grey levels: the outline of a structure may move, its mean grey may not."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -9,7 +7,6 @@ from causalimg.guidance.imagined import Imagined
 from causalimg.guidance.term import Term
 
 
-@dataclass(frozen=True, eq=False)
 class Grey(Term):
     """How much the mean grey within a structure changes, |mean over S' in x' - mean over S in x|, mean over the structures."""
 

@@ -5,8 +5,7 @@ structures of what moved, before and after, and N(R) their neighbourhood, the te
 pixels, as a share of the grey range.
 """
 
-from dataclasses import dataclass
-
+from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from causalimg.guidance.imagined import Imagined
@@ -14,11 +13,10 @@ from causalimg.guidance.term import Term
 from causalimg.readers.reader_set import widened
 
 
-@dataclass(frozen=True, eq=False)
 class Locality(Term):
     """The change outside the outlines of what moves, before and after, widened by `margin`, a share of the image's height."""
 
-    margin: float = 0.05
+    margin: NonNegativeFloat = 0.05
 
     def __call__(self, imagined: Imagined) -> Tensor:
         reach = round(self.margin * imagined.image.shape[-2])

@@ -1,14 +1,11 @@
 """Minimality: no more should change than has to (Melistas et al., NeurIPS 2024, arXiv:2403.20287)."""
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from causalimg.guidance.imagined import Imagined
 from causalimg.guidance.term import Term
 
 
-@dataclass(frozen=True, eq=False)
 class Minimality(Term):
     """The mean change of a pixel, |x' - x| over all pixels, as a share of the grey range."""
 

@@ -1,7 +1,5 @@
 """Plausibility: the counterfactual should be as likely under the fitted mechanism as the factual image was."""
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from causalimg.graph import Graph
@@ -11,7 +9,6 @@ from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import likelihood_of
 
 
-@dataclass(frozen=True, eq=False)
 class Plausibility(Term):
     """max(0, F(x', pa') - F(x, pa)), with F the negative log-likelihood (bound) in nats per dimension.
 

@@ -12,8 +12,7 @@ categorical variable d is the cross-entropy.
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
+from causalimg.graph.quantities.quantity import one_of
 from causalimg.guidance.distances import Distance, squared
 from causalimg.guidance.imagined import Imagined
 from causalimg.guidance.term import Term
@@ -28,13 +28,17 @@ from causalimg.mechanisms import Mechanism
 from causalimg.readers import Reader
 
 
-@dataclass(frozen=True, eq=False)
 class OfReader(Term):
     """A term on what `reader` reads: one for each of `variables`, by default for all that it reads."""
 
     reader: Reader
-    variables: Sequence[str] | None = None
+    variables: tuple[str, ...] | None = None
     distance: Distance = squared
+
+    def __init__(
+        self, reader: Reader, variables: Sequence[str] | None = None, distance: Distance = squared, **data: Any
+    ) -> None:
+        super().__init__(**{"reader": reader, "variables": variables, "distance": distance, **data})
 
     @property
     def reads(self) -> Sequence[tuple[Reader, str]]:
@@ -44,7 +48,7 @@ class OfReader(Term):
         names = self.reader.can_read(graph) if self.variables is None else self.variables
         named = self.label != type(self).__name__.lower()
         label = f"{self.label} {{}}" if named and len(names) > 1 else self.label if named else self._label
-        return [replace(self, variables=(name,), label=label.format(name)) for name in names]
+        return [self.model_copy(update={"variables": (name,), "label": label.format(name)}) for name in names]
 
     @property
     @abstractmethod
@@ -65,9 +69,10 @@ class OfReader(Term):
         return F.cross_entropy(reading, wanted, reduction="none")
 
 
-@dataclass(frozen=True, eq=False)
 class Target(OfReader):
     """`reader` guides: its soft reading of what was set, or follows from it, approaches the counterfactual value."""
+
+    __init__ = OfReader.__init__
 
     @property
     def _label(self) -> str:
@@ -78,18 +83,15 @@ class Target(OfReader):
         return torch.where(imagined.moved[name], self.distances(imagined, imagined.world[name]), 0.0)
 
 
-@dataclass(frozen=True, eq=False)
 class Hold(OfReader):
     """`reader` holds: its soft reading of what was neither set nor follows from it stays.
 
     `targets`: at the reader's own answer on the factual image ("soft"), or at the value in the table ("hard").
     """
 
-    targets: Literal["soft", "hard"] = "soft"
+    targets: Annotated[Literal["soft", "hard"], one_of("targets", "soft", "hard")] = "soft"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_known("targets", [self.targets], ["soft", "hard"])
+    __init__ = OfReader.__init__
 
     @property
     def _label(self) -> str:

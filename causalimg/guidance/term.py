@@ -11,30 +11,32 @@ A new one is a file of its own and no edit elsewhere::
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from causalimg.graph import Graph
+from causalimg.graph.spec import Spec
 from causalimg.guidance.imagined import Imagined
 from causalimg.mechanisms import Mechanism
 from causalimg.readers import Reader
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Term(ABC):
-    """A loss that fine-tuning minimises, `weight` times its mean over a batch.
+class Term(Spec, ABC):
+    """A loss that fine-tuning minimises, `weight` times its mean over a batch; annotated class attributes are its settings.
 
     `label` is its name in the history, by default that of its class in lower case; two terms of one label are refused. Raises
     ValueError for a weight that is not positive: leave a term out instead.
     """
 
-    weight: float = 1.0
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     label: str = ""
 
-    def __post_init__(self) -> None:
-        if not 0 < self.weight < float("inf"):
-            raise ValueError(f"{type(self).__name__}: a weight must be positive and finite, got {self.weight}")
+    def model_post_init(self, context: Any) -> None:
+        """Give it its default label."""
         if not self.label:
             object.__setattr__(self, "label", type(self).__name__.lower())
 
@@ -51,5 +53,9 @@ class Term(ABC):
         """The terms that this one stands for in a model of `graph`: itself, unless it says otherwise."""
         return (self,)
 
-    def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:  # noqa: B027  # most terms work everywhere
+    def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:  # most terms work everywhere
         """Raise ValueError or TypeError where it can't work for `image` and the `mechanism` that makes it."""
+
+    def labelled(self, label: str) -> Self:
+        """The same term under another label."""
+        return self.model_copy(update={"label": label})

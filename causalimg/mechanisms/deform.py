@@ -72,11 +72,9 @@ class Deform(Edit):
         span = self.high - self.low
         unit = (image - self.low) / span
         changed = self._mixed(after) - self._mixed(before)
-        fields = self.leave(self.features(unit) * changed[:, :, None, None])
-        edited: Tensor = self.low + span * deformed(
-            unit, F.interpolate(fields.float(), unit.shape[-2:], mode="bilinear")
-        )
-        return edited
+        fields: Tensor = self.leave(self.features(unit) * changed[:, :, None, None])
+        whole = F.interpolate(fields.float(), unit.shape[-2:], mode="bilinear")
+        return self.low + span * deformed(unit, whole)
 
     def features(self, unit: Tensor) -> Tensor:
         """B(x) of images in [0, 1]: (batch, basis, height / 2, width / 2)."""
@@ -95,7 +93,7 @@ class Deform(Edit):
 
 def deformed(image: Tensor, fields: Tensor) -> Tensor:
     """`image` (batch, channels, h, w), deformed and repainted by `fields` (batch, 2 + channels, h, w); by zeros, as it is."""
-    moves, paint = fields.split([2, image.shape[1]], dim=1)
+    moves, paint = fields[:, :2], fields[:, 2:]
     offset = FARTHEST * torch.tanh(STRIDE / FARTHEST * moves).movedim(1, -1)
     down, right = ((2 * torch.arange(side, device=image.device) + 1) / side - 1 for side in image.shape[-2:])
     grid = torch.stack(torch.meshgrid(right, down, indexing="xy"), dim=-1) + offset  # the pixels' centres, moved

@@ -11,6 +11,7 @@ can't cost the likelihood of what was seen.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Self, cast
 
 from torch import Tensor, nn
@@ -58,6 +59,8 @@ class Edited(Mechanism):
 
     def build(self) -> None:
         self.base = self.base.built(self.variable, self.parents)
+        bounds = cast(Image, self.variable).bounds
+        self.bounds = tuple(end if bound is None else bound for bound, end in zip(bounds, (-inf, inf), strict=True))
         if self.parents:  # an image without causes is never asked about: its edit stays unbuilt
             self.edit = self.edit.built(cast(Image, self.variable), self.parents)
 
@@ -75,8 +78,8 @@ class Edited(Mechanism):
 
     def counterfactual(self, u: Noise, parents: Values, seen: Seen) -> Tensor:
         answer = self.base.counterfactual(u, parents, seen)
-        edited: Tensor = self.edit(answer, seen.parents, parents) if parents else answer
-        return edited
+        low, high = self.bounds
+        return self.edit(answer, seen.parents, parents).clamp(low, high) if parents else answer
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)

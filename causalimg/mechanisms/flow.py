@@ -25,7 +25,7 @@ from torch.distributions import Transform
 from torch.nn.functional import softplus
 
 from causalimg.graph import Continuous
-from causalimg.mechanisms.hypernetwork import Hypernetwork
+from causalimg.mechanisms.context import Hypernetwork
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
 from causalimg.mechanisms.supports import Standardise
 from causalimg.training.recipe import Recipe

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributions import Gumbel
 
 from causalimg.graph import Categorical
-from causalimg.mechanisms.hypernetwork import Hypernetwork
+from causalimg.mechanisms.context import Hypernetwork
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
 from causalimg.training.recipe import Recipe
 

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, NamedTuple, Self, Union
 from torch import Tensor, nn
 
 from causalimg.configured import Configured
+from causalimg.errors import located
 from causalimg.graph import Graph, Variable
 from causalimg.mechanisms.context import Context
 from causalimg.training.recipe import Recipe
@@ -144,9 +145,10 @@ class Mechanism(Configured, ABC):
         Raises TypeError where this kind of mechanism can't produce that kind of variable.
         """
         try:
-            return self.built(graph[name], {parent: graph[parent] for parent in graph.parents(name)})
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
+            with located(name):
+                return self.built(graph[name], {parent: graph[parent] for parent in graph.parents(name)})
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
 
     def built(self, variable: Variable, parents: Mapping[str, Variable]) -> Self:
         """A new mechanism with these settings, built for `variable`.
