@@ -140,6 +140,8 @@ NAMELESS = {
     "Quantity": "abstract",
     "Outlined": "what quantities are given",
     "Variable": "abstract",
+    "Metric": "abstract",
+    "Reversibility": "takes nothing",
     "TableError": "an error",
     "scale": "takes a number",
     "shift": "takes a number",
