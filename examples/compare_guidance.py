@@ -5,7 +5,8 @@
     python examples/compare_guidance.py thirds ../shared/data/cxr_pediatric --methods none segmentor --out out/compare_thirds
 
 A table, pictures and a page go into the folder. What it holds already is not trained again: seeds can be trained side by side,
-each by a process of its own, once the first has trained the readers.
+each by a process of its own, once the first has trained the readers. A folder that holds a study of other data, or with another
+plan, is refused.
 """
 
 import argparse

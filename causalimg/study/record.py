@@ -39,16 +39,17 @@ def check_folder(folder: Path, study: Study, plan: Plan) -> None:
     causalimg's, or models without a record.
     """
     path, record = folder / RECORD, record_of(study, plan)
-    if path.exists():
-        _compare(folder, json.loads(path.read_text()), record)
-        if code := record["plan"]["sampler"].get("code"):
-            raise ValueError(
-                f"{folder} holds a study whose interventions are drawn by {code}: whether its code is still the same can't "
-                f"be known, so that nothing is gone on with. {CHOOSE}"
-            )
-    elif any(folder.glob(f"*/{SPEC}")):
-        raise ValueError(f"{folder} holds models, but no {RECORD} that says what they were trained on. {CHOOSE}")
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    if not path.exists():
+        if any(folder.glob(f"*/{SPEC}")):
+            raise ValueError(f"{folder} holds models, but no {RECORD} that says what they were trained on. {CHOOSE}")
+        path.write_text(json.dumps(record, indent=2) + "\n")
+        return
+    _compare(folder, json.loads(path.read_text()), record)
+    if code := record["plan"]["sampler"].get("code"):
+        raise ValueError(
+            f"{folder} holds a study whose interventions are drawn by {code}: whether its code is still the same can't be "
+            f"known, so that nothing is gone on with. {CHOOSE}"
+        )
 
 
 def record_of(study: Study, plan: Plan) -> dict[str, Any]:
