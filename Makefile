@@ -9,7 +9,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types check format clean
+.PHONY: demo test lint types check format mutants clean
 
 demo: $(READY)
 	$(BIN)/causalimg demo --out demo
@@ -29,6 +29,11 @@ check: lint types test
 format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# An hour, not in CI: which share of small changes of mechanisms/ and guidance/ do the tests notice?
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[mutants]"
+	$(BIN)/python tests/mutants.py
 
 clean:
 	rm -rf .venv demo out build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

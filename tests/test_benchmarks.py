@@ -77,13 +77,13 @@ def test_the_published_loop_costs_what_it_is_said_to(published):
     assert counted == {"encode": 2, "decode": 4}
 
 
-def test_our_step_of_finetuning_trains_the_response_alone():
+def test_our_step_of_finetuning_trains_the_edit_alone():
     from cases import Case
 
     case = Case("ours", 32, 2)
     case.action("finetune")()
     trained = {name.split(".")[0] for name, p in case.mechanism.named_parameters() if p.grad is not None}
-    assert trained == {"answering"}
+    assert trained == {"edit"}
     assert not case.guide.training
 
 

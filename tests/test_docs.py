@@ -62,8 +62,7 @@ def keep_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hidden blocks shorten the training of what they show: put back afterwards what they found."""
     for kind in (causalimg.Segmentor, causalimg.HVAE, causalimg.ConditionalFlow, causalimg.GumbelMax):
         monkeypatch.setattr(kind, "recipe", kind.recipe)
-    defaults = causalimg.CausalModel.finetune.__kwdefaults__
-    monkeypatch.setitem(defaults, "settings", defaults["settings"])
+    monkeypatch.setattr(causalimg.Edited, "tuning", causalimg.Edited.tuning)
 
 
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page)])

@@ -20,7 +20,7 @@ from causalimg.readers.reader import Reader, fingerprint
 ONLY = {"variables": ["left"]}
 
 
-class Brush(ci.Mechanism):
+class Brush(ci.Likelihood):
     """x = drawing of its parents + z + ε, where z is one number: the mean that is left, and `bias` more at each abduction.
 
     Fresh pixels' noise is `grain` everywhere; the negative log-likelihood is `level` nats per dimension.
@@ -35,20 +35,20 @@ class Brush(ci.Mechanism):
         self.abductions = 0
 
     def noise(self, n):
-        return {"z": torch.zeros(n, 1, 1, 1), "eps": torch.full((n, *self.variable.value_shape), self.grain)}
+        return ci.ImageNoise((torch.zeros(n, 1, 1, 1),), torch.full((n, *self.variable.value_shape), self.grain))
 
     def predict(self, u, parents):
-        return draw(**parents) + u["z"] + u["eps"]
+        return draw(**parents) + u.latents[0] + u.pixels
 
-    def abduct(self, value, parents):
+    def explain(self, value, parents):
         self.abductions += 1
         left = value - draw(**parents)
         z = left.mean((1, 2, 3), keepdim=True) + self.bias
-        return ci.Abduction({"z": z, "eps": left - z}, torch.full((len(value),), self.level * value[0].numel()))
+        return ci.Abduction(ci.ImageNoise((z,), left - z), torch.full((len(value),), self.level * value[0].numel()))
 
 
-class Plain(ci.Mechanism):
-    """A drawing of its parents, and all that is left: no noise of pixels by name."""
+class Plain(ci.Likelihood):
+    """A drawing of its parents, and all that is left: no noise of pixels apart."""
 
     handles = (Image,)
 
@@ -61,7 +61,7 @@ class Plain(ci.Mechanism):
     def predict(self, u, parents):
         return draw(**parents) + u
 
-    def abduct(self, value, parents):
+    def explain(self, value, parents):
         return ci.Abduction(value - draw(**parents), torch.zeros(len(value)))
 
 

@@ -156,8 +156,6 @@ NAMELESS = {
     "preset": "takes readers",
     "Outlined": "what quantities are given",
     "Variable": "abstract",
-    "Metric": "abstract",
-    "Reversibility": "takes nothing",
     "TableError": "an error",
     "draw_graph": "takes a graph",
     "scale": "takes a number",

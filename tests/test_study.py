@@ -44,7 +44,7 @@ def test_every_method_is_judged_on_as_many_trainings_by_judges_that_did_not_guid
 def test_all_methods_start_from_the_same_fitted_model_and_the_guide_of_each_is_another(compared):
     _, out = compared
     models = {method: ci.CausalModel.load(out / f"{method}_0") for method in WITH_CLASSIFIER}
-    encoders = [model.mechanisms["x"].encoder.state_dict() for model in models.values()]
+    encoders = [model.mechanisms["x"].base.state_dict() for model in models.values()]
     assert all(torch.equal(each[key], value) for each in encoders for key, value in encoders[0].items())
     assert [len(model.guided_by) for model in models.values()] == [0, 1, 1, 1]
     assert len({tuple(model.guided_by) for model in models.values()}) == 4
