@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 import causalimg as ci
 from causalimg.mechanisms.context import Context
-from causalimg.mechanisms.likelihood import LIKELIHOODS
 from causalimg.mechanisms.mechanism import Abduction, ImageNoise, Noise, Values, rows
+from causalimg.mechanisms.pixels import LIKELIHOODS
 
 
 class Bottleneck(nn.Module):

@@ -31,12 +31,12 @@ def loss_per_dimension(mechanism: Mechanism, name: str, values: Mapping[str, Ten
     return mechanism.loss(values[name], parents) / max(1, values[name][0].numel())
 
 
-def mean_loss(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], batch: int = 256) -> Tensor:
+def row_losses(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], batch: int = 256) -> Tensor:
     """`loss_per_dimension` of every row, batch by batch, with the same draws at every call: shape (rows,)."""
     return _rowwise(lambda part: loss_per_dimension(mechanism, name, part), mechanism, name, values, batch)
 
 
-def mean_nll(likelihood: Likelihood, name: str, values: Mapping[str, Tensor], batch: int = 256) -> Tensor:
+def row_nlls(likelihood: Likelihood, name: str, values: Mapping[str, Tensor], batch: int = 256) -> Tensor:
     """The negative log-likelihood (bound) of every row, in nats per dimension, with the same draws at every call: (rows,)."""
 
     def nll(part: World) -> Tensor:
@@ -83,6 +83,6 @@ def fit_mechanism(
     if next(trained.parameters(), None) is None:
         return History()
     held_out = None if val is None else {k: val[k] for k in family}
-    validate = None if held_out is None else lambda: float(mean_loss(trained, name, held_out).mean())
+    validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
     recipe = recipe or trained.recipe
     return train(FitStep(trained, name), columns, recipe, label=name, seed=seed, validate=validate, log=log)

@@ -131,7 +131,7 @@ class CausalModel(SCM):
         `x`: an image, one (channels, height, width) or a batch; or a mapping of what is known; or what `abduct` returned,
         which is not encoded again. Each intervention is a value in the declared unit, a level by name, a tensor with one
         value per item, or a callable on the factual value, such as `scale(1.2)` or `shift(-10)`. Several values for one item
-        are as many questions. The same `seed` gives the same answer.
+        are as many questions. The same `seed` gives the same answer; what was abducted before has the seed it was given then.
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, and variables that are neither given
         nor readable.
@@ -173,6 +173,9 @@ class CausalModel(SCM):
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one."""
         action, _ = columns(self.graph, do or {}, self.device)
+        for name, value in action.items():
+            if len(value) not in (1, n):
+                raise ValueError(f"do({name}=...): {len(value)} values for {n} samples")
         with seeded(seed, self.device):
             return self.draw(n, action)
 

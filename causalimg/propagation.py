@@ -78,8 +78,9 @@ def propagate_rows(
                 follows = follows | parent
             value = _where(follows, predict(name, _parents(graph, name, world)), value)
         if name in rows:
-            value = _where(rows[name], action[name].to(value), value)
-            follows = follows | rows[name]
+            here = rows[name].to(value.device)
+            value = _where(here, action[name].to(value), value)
+            follows = follows | here
         world[name], moved[name] = value, follows
     return world, moved
 

@@ -123,3 +123,9 @@ def test_images_that_cannot_be_deformed_are_refused():
     graph = ci.Graph.of(a=ci.Continuous(), x=ci.Image(parents=["a"], shape=(1, 8, 8)))
     with pytest.raises(ValueError, match="x: Deform: 8x8 is not divisible by 16 .* nearest size that works is 16x16"):
         ci.Edited(base=ci.HVAE(**SMALL), edit=ci.Deform(widths=(4, 4, 4, 4))).bind(graph, "x")
+
+
+def test_a_fitted_mechanism_is_not_wrapped_in_silence_which_would_lose_its_weights():
+    fitted = ci.HVAE(**SMALL).bind(GRAPH, "x")
+    with pytest.raises(ValueError, match="this HVAE is built already, and its weights would be lost"):
+        ci.compile(GRAPH, x=ci.Edited(base=fitted, edit=ci.Deform(widths=(8, 8))))

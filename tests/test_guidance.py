@@ -6,12 +6,13 @@ from pydantic import Field
 from test_model import Disc, Threshold, discs
 
 import causalimg as ci
-from causalimg.fit import mean_loss
+from causalimg.fit import row_losses
 from causalimg.graph import measure
 from causalimg.guidance.bound import Bound, Constraint
 from causalimg.guidance.distances import absolute, relative, squared
 from causalimg.guidance.finetune import (
     allowed_bound,
+    check,
     excess_of,
     expand,
     guided_image,
@@ -83,10 +84,10 @@ def miss(model, world):
 
 def test_fine_tuning_meets_its_targets_and_costs_no_likelihood(fitted, tmp_path):
     model, eye, test = copy(fitted, tmp_path), Eye(), discs(seed=1)
-    before, likelihood = miss(model, test), mean_loss(model.mechanisms["x"], "x", test)
+    before, likelihood = miss(model, test), row_losses(model.mechanisms["x"], "x", test)
     history = model.finetune(discs(), discs(60, seed=2), guidance=[eye], recipe=TUNE)
     assert miss(model, test) < 0.5 * before
-    assert torch.equal(mean_loss(model.mechanisms["x"], "x", test), likelihood)
+    assert torch.equal(row_losses(model.mechanisms["x"], "x", test), likelihood)
     assert model.guided_by == [fingerprint(eye)]
     for metric in ("sensitivity area", "area", "hold area", "minimality", "locality", "skipped"):
         assert history.curve(metric)[1]
@@ -94,10 +95,10 @@ def test_fine_tuning_meets_its_targets_and_costs_no_likelihood(fitted, tmp_path)
 
 def test_fine_tuning_of_what_was_fitted_meets_its_targets_within_the_bound(plain, tmp_path):
     model, test = copy(plain, tmp_path), discs(seed=1)
-    before, likelihood = miss(model, test), mean_loss(model.mechanisms["x"], "x", test).mean().item()
+    before, likelihood = miss(model, test), row_losses(model.mechanisms["x"], "x", test).mean().item()
     history = model.finetune(discs(), discs(60, seed=2), guidance=[Eye()], recipe=TUNE)
     assert miss(model, test) < 0.9 * before
-    assert mean_loss(model.mechanisms["x"], "x", test).mean().item() < likelihood + 0.05 * abs(likelihood)
+    assert row_losses(model.mechanisms["x"], "x", test).mean().item() < likelihood + 0.05 * abs(likelihood)
     for metric in ("F", "excess", "λ", "violated"):
         assert history.curve(metric)[1]
 
@@ -529,7 +530,7 @@ def test_weights_that_break_the_bound_are_not_chosen(plain, tmp_path):
         broken = step.validate(held)
         step.constraint, step.terms = None, terms
         guidance_alone = step.validate(held)
-    excess = (mean_loss(step.mechanism, "x", held.values) - held.fitted["loss"]).mean().item()
+    excess = (row_losses(step.mechanism, "x", held.values) - held.fitted["loss"]).mean().item()
     assert broken > before
     assert broken - guidance_alone == pytest.approx(BROKEN * excess, rel=0.05)
     assert broken - guidance_alone > 10 * excess  # far more than guidance could gain
@@ -638,7 +639,7 @@ def test_only_trainable_gives_back_what_it_took_even_after_an_error():
     inside = []
 
     def fail():
-        with only_trainable([part], within=[whole]):
+        with only_trainable(part, within=whole):
             inside.extend(p.requires_grad for p in whole.parameters())
             raise RuntimeError("oops")
 
@@ -646,3 +647,99 @@ def test_only_trainable_gives_back_what_it_took_even_after_an_error():
         fail()
     assert inside == [False, False, True, True]
     assert [p.requires_grad for p in whole.parameters()] == [True, True, True, False]
+
+
+def test_a_refused_call_changes_nothing(fitted, tmp_path):
+    model = copy(ci.compile(Disc, x=EDITED), tmp_path)
+    for wrong in (
+        {"bound": Bound()},
+        {"guidance": [ci.Target(Eye(), ["aera"])]},
+        {"guidance": [Eye(), ci.Minimality()]},
+    ):
+        with pytest.raises(ValueError, match="a bound can do nothing|Did you mean 'area'|two terms"):
+            model.finetune(discs(), **({"guidance": [Eye()]} | wrong))
+    assert model.mechanisms["x"].edit.answers.sum() == 0
+    assert model.guided_by == []
+
+
+class Critic(ci.Term):
+    """A term with a network of its own."""
+
+    net: torch.nn.Module
+
+    def __call__(self, imagined):
+        return self.net(imagined.image).square().mean(1)
+
+
+def test_a_network_in_a_term_is_part_of_the_step_and_not_trained(fitted, tmp_path):
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2), torch.nn.Dropout(0.5))
+    model, before = copy(fitted, tmp_path), net[1].weight.clone()
+    step, _ = guided(model, Eye(), Critic(net=net))
+    assert any(part is net for part in step.modules())
+    model.finetune(discs(), guidance=[Eye(), Critic(net=net)], recipe=ci.Recipe(steps=2, batch=8))
+    assert torch.equal(net[1].weight, before)
+    assert net[1].weight.grad is None
+    assert not net.training
+
+
+def test_a_reader_in_a_term_is_a_guide_even_if_the_term_does_not_say_so(fitted, tmp_path):
+    model, judge = copy(fitted, tmp_path), Eye()
+    judge.sharpness.data.fill_(9.0)
+    model.finetune(discs(), guidance=[Eye(), Sly(reader=judge)], recipe=ci.Recipe(steps=2, batch=8))
+    assert fingerprint(judge) in model.guided_by
+    with pytest.raises(ValueError, match="guided this model"):
+        ci.effectiveness(model, discs(seed=1), judge)
+
+
+class Sly(ci.Term):
+    """Reads by a reader that it doesn't name."""
+
+    reader: ci.Reader
+
+    def __call__(self, imagined):
+        return self.reader.read(imagined.image, imagined.graph, ["area"], soft=True)["area"]
+
+
+class Whole(ci.Term):
+    """A loss for every pixel instead of every item."""
+
+    def __call__(self, imagined):
+        return imagined.change
+
+
+class Undeclared(ci.Term):
+    """Asks for a likelihood that it did not say it needs."""
+
+    def __call__(self, imagined):
+        return imagined.nll()
+
+
+def test_terms_that_break_their_contract_are_told_so(fitted):
+    for term, message in (
+        (Whole(), r"whole: expected a loss per item, of shape \(120,\), got \(120, 1, 16, 16\)"),
+        (Undeclared(), "needs_nll = True"),
+    ):
+        step, batch = guided(fitted, Eye(), term)
+        with pytest.raises(ValueError, match=message):
+            step(batch)
+
+
+def test_labels_of_other_columns_and_readers_of_nothing_are_refused(pair):
+    with pytest.raises(ValueError, match="a term is called 'loss', which the history has another column for"):
+        expand(pair[0].graph, [ci.Target(Biased(), ["disc"], label="loss")])
+    with pytest.raises(ValueError, match=r"reads no variable of Pair"):
+        expand(pair[0].graph, [Biased(), ci.Target(ci.Regressor.cnn(["height"], width=8))])
+    labels = [term.label for term in expand(pair[0].graph, [ci.Target(Biased(), ["disc"], label="{x}")])]
+    assert labels == ["{x}"]
+
+
+def test_a_temperature_that_can_do_nothing_and_an_image_without_bounds_are_refused(fitted):
+    open_ = ci.Graph.of(
+        area=ci.Continuous(unit="px", measured=ci.Area("disc")),
+        x=ci.Image(parents=["area"], shape=(1, 16, 16), bounds=(0, None)),
+    )
+    with pytest.raises(ValueError, match="x: fine-tuning needs an image with bounds"):
+        check(open_, "x", fitted.mechanisms["x"], [], ci.View())
+    linear = ci.LinearGaussian().bind(ci.Graph.of(v=ci.Continuous()), "v")
+    with pytest.raises(ValueError, match="a temperature can do nothing: LinearGaussian"):
+        check(fitted.graph, "x", linear, [], ci.View(temperature=0.5))

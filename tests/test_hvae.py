@@ -5,7 +5,7 @@ import torch
 
 import causalimg as ci
 from causalimg.mechanisms.hierarchy import Inference
-from causalimg.mechanisms.likelihood import LIKELIHOODS, discretised, gaussian
+from causalimg.mechanisms.pixels import LIKELIHOODS, discretised, gaussian
 from causalimg.values import map_tensors
 
 SMALL = {"widths": (8, 16), "latents": (2, 4), "embedding": 8}

@@ -8,7 +8,7 @@ import torch
 
 import causalimg as ci
 import causalimg.values as values_module
-from causalimg.fit import mean_loss
+from causalimg.fit import row_losses
 from causalimg.graph import measure
 
 
@@ -165,7 +165,7 @@ def test_measure_reads_images_and_worlds(model, world):
 def test_fit_lowers_the_negative_log_likelihood(model, world):
     untrained = ci.compile(Disc, Threshold(), x=ci.HVAE(widths=(8, 16), latents=(0, 4), embedding=16))
     for name, mechanism in model.mechanisms.items():
-        assert mean_loss(mechanism, name, world).mean() < mean_loss(untrained.mechanisms[name], name, world).mean()
+        assert row_losses(mechanism, name, world).mean() < row_losses(untrained.mechanisms[name], name, world).mean()
 
 
 def test_a_model_on_disk_is_json_and_tensors_and_answers_alike_in_a_new_process(model, world, tmp_path):

@@ -20,7 +20,7 @@ from causalimg.evaluation.questions import Answering, Items, Measure, ask, choos
 from causalimg.evaluation.report import Report, examples_of, first_images
 from causalimg.evaluation.statistics import Estimate, mean, pool
 from causalimg.evaluation.truth import Truths, nearness, true_worlds, truth_of
-from causalimg.fit import mean_nll
+from causalimg.fit import row_nlls
 from causalimg.mechanisms.mechanism import likelihood_of
 from causalimg.readers.reader import Reader
 from causalimg.values import Columns
@@ -97,7 +97,7 @@ def _likelihoods(models: Sequence[Answering], items: Items) -> dict[str, Estimat
     by_image = {name: map(likelihood_of, mechanisms_of(models, name)) for name in models[0].graph.images}
     known = {name: [one for one in likelihoods if one is not None] for name, likelihoods in by_image.items()}
     return {
-        name: pool([mean(mean_nll(one, name, items.values).cpu()) for one in likelihoods], items.weights)
+        name: pool([mean(row_nlls(one, name, items.values).cpu()) for one in likelihoods], items.weights)
         for name, likelihoods in known.items()
         if likelihoods
     }

@@ -1,7 +1,7 @@
 """How far readings are from their targets: functions of (reading, target, spread) to one distance a row.
 
 `spread`, 0-d, is the variable's standard deviation in the training data, so that years and mm² weigh alike. Any function of the
-same form will do as the `distance` of a `Guidance`. Categorical variables have their own: the cross-entropy.
+same form will do as the `distance` of a `Target` or `Hold`. Categorical variables have their own: the cross-entropy.
 """
 
 from collections.abc import Callable

@@ -9,11 +9,12 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from torch import nn
 
-from causalimg.fit import mean_loss
-from causalimg.graph import Graph
+from causalimg.fit import row_losses
+from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound
 from causalimg.guidance.locality import Locality
 from causalimg.guidance.minimality import Minimality
@@ -23,7 +24,7 @@ from causalimg.guidance.step import LOSS, GuidedStep, causes_read
 from causalimg.guidance.target import Hold, Target
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View
-from causalimg.mechanisms import Mechanism
+from causalimg.mechanisms import ImageNoise, Mechanism
 from causalimg.readers import Reader
 from causalimg.scm import SCM
 from causalimg.training.history import History
@@ -32,11 +33,15 @@ from causalimg.training.progress import say
 from causalimg.training.recipe import Recipe
 from causalimg.values import World
 
+RESERVED = {"step", "loss", "val", "lr", "grad_norm", "skipped", "seconds", "samples_per_second"}
+RESERVED |= {"F", "excess", "λ", "violated"}
+"""Columns of the history that are no terms."""
+
 LOOK = 64
 """At so many training rows finetuning measures the sensitivity of the image to its causes."""
 
 MEASURED = 256
-"""At so many training rows F is measured when it is over: a batch of `mean_loss`."""
+"""At so many training rows F is measured when it is over: a batch of `row_losses`."""
 
 
 def preset(*readers: Reader) -> list[Term]:
@@ -62,13 +67,17 @@ def expand(graph: Graph, guidance: Sequence[Reader | Term]) -> list[Term]:
         while label in terms:
             label, count = f"{term.label} ({count})", count + 1
         terms[label] = term.labelled(label)
+    brought = list(terms)
     for term in (one for given in guidance if isinstance(given, Term) for one in given.expanded(graph)):
         if term.label in terms:
-            hint = (
-                f"; a reader in the list brings {', '.join(terms)}: write out what you want instead" if readers else ""
-            )
-            raise ValueError(f"two terms are called {term.label!r}: give one of them another label=...{hint}")
+            hint = f"; a reader in the list brings {', '.join(brought)}: write out what you want instead"
+            what = f"two terms are called {term.label!r}: give one of them another label=..."
+            raise ValueError(what + hint * (term.label in brought))
         terms[term.label] = term
+    if taken := sorted(RESERVED & terms.keys()):
+        raise ValueError(
+            f"a term is called {taken[0]!r}, which the history has another column for: give it another label=..."
+        )
     return list(terms.values())
 
 
@@ -76,7 +85,7 @@ def finetune(
     scm: SCM,
     data: World,
     val: World | None,
-    guidance: Sequence[Reader | Term],
+    terms: Sequence[Term],
     *,
     sampler: Sampler = Permuted(),
     view: View = View(),
@@ -85,24 +94,24 @@ def finetune(
     seed: int = 0,
     log: Path | None = None,
 ) -> History:
-    """Fine-tune the image mechanism of `scm` in place, on the columns of `data`; all else stays as it is.
+    """Fine-tune the image mechanism of `scm` in place under `terms` (see `expand`), on the columns of `data`.
 
     With `val`, the weights with the least loss there (terms and excess over the bound) are kept. The history begins with the
     sensitivity of the image to its causes before. `bound`: see there; by default there is one where it can do something.
 
-    Raises ValueError where nothing is guided, and for a bound that can do nothing.
+    Raises ValueError where nothing is guided, for an image without bounds, and for a bound or a temperature that can do nothing.
     """
-    terms = expand(scm.graph, guidance)
     image = guided_image(scm.graph, terms)
     mechanism = scm.mechanisms[image]
-    for term in terms:
-        term.check(scm.graph, image, mechanism)
-    slopes = sensitivity(scm, {name: column[:LOOK] for name, column in data.items()}, guiding_readers(terms), seed=seed)
+    check(scm.graph, image, mechanism, terms, view)
+    bound = allowed_bound(image, mechanism, mechanism.prepare_finetuning([]), bound)
+    readers = nn.ModuleList(guiding_readers(terms)).to(data[image].device).eval()
+    look = {name: column[:LOOK] for name, column in data.items()}
+    slopes = sensitivity(scm, look, [cast(Reader, reader) for reader in readers], seed=seed)
     say(advice(slopes))
-    trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
-    bound = allowed_bound(image, mechanism, trained, bound)
     step = GuidedStep(scm, image, terms, data, sampler=sampler, view=view, bound=bound)
-    with only_trainable([trained], within=[step]):
+    trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
+    with only_trainable(trained, within=step):
         held_out = None if val is None else step.held(val)
         validate = None if held_out is None else lambda: step.validate(held_out)
         recipe = recipe or mechanism.tuning
@@ -113,9 +122,22 @@ def finetune(
     return History((first, *history.rows))
 
 
+def check(graph: Graph, image: str, mechanism: Mechanism, terms: Sequence[Term], view: View) -> None:
+    """Raise ValueError or TypeError for what can't work, before anything is trained."""
+    if None in cast(Image, graph[image]).bounds:
+        raise ValueError(f"{image}: fine-tuning needs an image with bounds on both sides, such as (0, 1)")
+    if view.temperature != 1 and not isinstance(mechanism.noise(1), ImageNoise):
+        raise ValueError(
+            f"{image}: a temperature can do nothing: {type(mechanism).__name__} adds no noise pixel by pixel"
+        )
+    for term in terms:
+        term.check(graph, image, mechanism)
+
+
 def guiding_readers(terms: Iterable[Term]) -> list[Reader]:
     """The readers that `terms` use, each once."""
-    return list(dict.fromkeys(reader for term in terms for reader, _ in term.reads))
+    named = [reader for term in terms for reader, _ in term.reads]
+    return list(dict.fromkeys([*named, *(m for term in terms for m in term.modules if isinstance(m, Reader))]))
 
 
 def guided_image(graph: Graph, terms: Sequence[Term]) -> str:
@@ -160,7 +182,7 @@ def allowed_bound(image: str, mechanism: Mechanism, trained: nn.Module, bound: B
 def excess_of(step: GuidedStep) -> float:
     """How far F is above its bound at some training rows, with the draws of the fitted model's own F: no noise between them."""
     rows = {name: step.data.values[name][:MEASURED] for name in step.scm.graph}
-    now = mean_loss(step.mechanism, step.image, rows, MEASURED)
+    now = row_losses(step.mechanism, step.image, rows, MEASURED)
     return float((now - step.data.fitted[LOSS][:MEASURED]).mean()) - step.slack
 
 
@@ -177,14 +199,12 @@ def warn_if_broken(image: str, excess: float, history: History, slack: float) ->
 
 
 @contextmanager
-def only_trainable(modules: Iterable[nn.Module], within: Iterable[nn.Module]) -> Iterator[None]:
-    """Of all parameters `within`, only those of `modules` require a gradient for a while."""
-    before = {p: p.requires_grad for outer in within for p in outer.parameters()}
+def only_trainable(trained: nn.Module, within: nn.Module) -> Iterator[None]:
+    """Of all parameters `within`, only those of `trained` require a gradient for a while."""
+    before = {p: p.requires_grad for p in within.parameters()}
     try:
-        for parameter in before:
-            parameter.requires_grad_(False)
-        for module in modules:
-            module.requires_grad_(True)
+        within.requires_grad_(False)
+        trained.requires_grad_(True)
         yield
     finally:
         for parameter, was in before.items():

@@ -8,11 +8,12 @@ from causalimg.guidance.term import Term
 
 
 class Grey(Term):
-    """How much the mean grey within a structure changes, |mean over S' in x' - mean over S in x|, mean over the structures."""
+    """How much the mean grey within a structure changes, |mean over S' in x' - mean over S in x|, mean over the structures, as a
+    share of the grey range."""
 
     def __call__(self, imagined: Imagined) -> Tensor:
         changes = [
-            (_mean(imagined.image, after) - _mean(imagined.was, imagined.before[name])).abs()
+            (_mean(imagined.image, after) - _mean(imagined.was, imagined.before[name])).abs() / imagined.span
             for name, after in imagined.after.items()
         ]
         return torch.stack(changes).mean(0) if changes else imagined.image.new_zeros(len(imagined.image))

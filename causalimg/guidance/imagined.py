@@ -26,7 +26,8 @@ class Imagined:
     segmentor. `spread`: by variable, its standard deviation in the training data, 0-d (1 for levels).
 
     `readings(reader)` are a guide's soft readings of x', under the guide's view; `held(reader)`, those of x. `nll()` is the
-    negative log-likelihood (bound) of x' under the fitted mechanism, in nats per dimension, (n,); `nll_before()`, that of x.
+    negative log-likelihood (bound) of x' under the fitted mechanism, in nats per dimension, (n,); `nll_before()`, that of x; both
+    for terms that say `needs_nll = True`.
     """
 
     graph: Graph
@@ -48,11 +49,16 @@ class Imagined:
         """x, the factual image."""
         return self.factual[self.name]
 
+    @property
+    def span(self) -> float:
+        """The grey range, from the lower to the upper bound."""
+        low, high = cast(tuple[float, float], cast(Image, self.graph[self.name]).bounds)
+        return high - low
+
     @cached_property
     def change(self) -> Tensor:
         """|x' - x| as a share of the grey range, (n, channels, height, width)."""
-        low, high = cast(tuple[float, float], cast(Image, self.graph[self.name]).bounds)
-        return (self.image - self.was).abs() / (high - low)
+        return (self.image - self.was).abs() / self.span
 
     @cached_property
     def after(self) -> World:

@@ -11,35 +11,50 @@ from math import inf
 import torch
 from torch import Tensor
 
-from causalimg.graph import Continuous
+from causalimg.graph import Continuous, Variable
 from causalimg.readers import Reader
 from causalimg.scm import SCM, Factual
-from causalimg.values import World
+from causalimg.values import World, in_batches
 
 IGNORED = 0.2
 """Below this sensitivity a cause counts as ignored."""
 
+BATCH = 64
+"""So many items are asked at once."""
+
 
 @torch.no_grad()
 def sensitivity(scm: SCM, values: World, readers: Sequence[Reader], *, seed: int = 0) -> dict[str, float]:
-    """By variable that `readers` read and that causes the image: the slope, over all of `values`."""
-    factual, found = Factual(scm, values, seed=seed), {}
+    """By variable that `readers` read and that causes the image: the slope, over all of `values`, batch by batch."""
+    reader_of: dict[str, Reader] = {}
     for reader in readers:
-        for name in reader.can_read(scm.graph):
-            if name not in found and scm.graph.image_of(name) in scm.graph.descendants(name):
-                found[name] = _slope(factual, reader, name)
-    return found
+        causes = [n for n in reader.can_read(scm.graph) if scm.graph.image_of(n) in scm.graph.descendants(n)]
+        reader_of = dict.fromkeys(causes, reader) | reader_of
+    targets = {name: _targets(scm.graph[name], values[name]) for name in reader_of}
+
+    def readings(part: tuple[World, World]) -> World:
+        factual = Factual(scm, part[0], seed=seed)
+        return {
+            name: torch.stack([_reading(factual, reader, name, one) for one in part[1][name].unbind(1)], dim=1)
+            for name, reader in reader_of.items()
+        }
+
+    read = in_batches(readings, (values, targets), BATCH) if reader_of else {}
+    return {name: _slope(scm.graph[name], targets[name], read[name]) for name in reader_of}
 
 
-def _slope(factual: Factual, reader: Reader, name: str) -> float:
-    variable, was = factual.scm.graph[name], factual.values[name]
+def _targets(variable: Variable, was: Tensor) -> Tensor:
+    """What each item is set to: one standard deviation down and one up (n, 2); of levels, another item's (n, 1)."""
     if not isinstance(variable, Continuous):
-        target = was[torch.randperm(len(was), generator=torch.Generator().manual_seed(0)).to(was.device)]
-        return (_reading(factual, reader, name, target) == target).double().mean().item()
+        return was[torch.randperm(len(was), generator=torch.Generator().manual_seed(0)).to(was.device)][:, None]
     ends = [infinite if bound is None else bound for bound, infinite in zip(variable.bounds, (-inf, inf), strict=True)]
-    low, high = ((was + sign * was.std()).clamp(*ends) for sign in (-1, 1))
-    seen = [_reading(factual, reader, name, target) for target in (low, high)]
-    return ((seen[1] - seen[0]).mean() / (high - low).mean()).item()
+    return torch.stack([(was + sign * was.std()).clamp(*ends) for sign in (-1, 1)], dim=1)
+
+
+def _slope(variable: Variable, targets: Tensor, readings: Tensor) -> float:
+    if not isinstance(variable, Continuous):
+        return (readings == targets).double().mean().item()
+    return ((readings[:, 1] - readings[:, 0]).mean() / (targets[:, 1] - targets[:, 0]).mean()).item()
 
 
 def _reading(factual: Factual, reader: Reader, name: str, target: Tensor) -> Tensor:

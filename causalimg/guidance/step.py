@@ -15,15 +15,15 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from causalimg.fit import explained, mean_loss, mean_nll
+from causalimg.errors import check_given
+from causalimg.fit import explained, row_losses, row_nlls
 from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound, Constraint
 from causalimg.guidance.imagined import Imagined
-from causalimg.guidance.plausibility import Plausibility
 from causalimg.guidance.samplers import Sampler
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View, jitter
-from causalimg.mechanisms.mechanism import Likelihood, Noise, Seen, likelihood_of, temper
+from causalimg.mechanisms.mechanism import Noise, Seen, likelihood_of, temper
 from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines
@@ -65,7 +65,7 @@ class Guides(nn.Module):
         for reader, name in (pair for term in terms for pair in term.reads):
             names = self.reads.setdefault(reader, [])
             names += [name] * (name not in names)
-        self.readers = nn.ModuleList(self.reads)
+        self.registered = nn.ModuleList(dict.fromkeys([*self.reads, *(m for term in terms for m in term.modules)]))
 
     def factual(self, images: Tensor) -> tuple[World, ...]:
         """The soft answers of every guide on factual `images`."""
@@ -73,6 +73,8 @@ class Guides(nn.Module):
 
     def counterfactual(self, reader: Reader, images: Tensor) -> World:
         """Soft readings under the view; without jitter of what a jitter would change."""
+        if reader not in self.reads:
+            raise ValueError(f"{reader.describe()} is asked for readings, but no term names it in `reads`")
         names, measured = self.reads[reader], self.graph.measured
         steady = [n for n in names if self.view.jitter and (n not in measured or measured[n].steady)]
         others = [n for n in names if n not in steady]
@@ -107,14 +109,14 @@ class GuidedStep(nn.Module):
         super().__init__()
         self.scm, self.image, self.terms, self.sampler, self.view = scm, image, terms, sampler, view
         self.mechanism = scm.mechanisms[image]
-        self.guides = Guides(scm.graph, image, terms, view)
+        self.guides = Guides(scm.graph, image, terms, view).to(data[image].device).eval()
         self.constraint = None if bound is None else Constraint(bound)
         self.others = [name for name in scm.graph if name != image and name not in scm.graph.descendants(image)]
         self.intervened = causes_read(scm.graph, image, terms)
         self.pixels = data[image][0].numel()
-        self.spread = {n: torch.ones(()) if scm.graph[n].discrete else data[n].std() for n in self.others}
-        plausible = any(isinstance(term, Plausibility) for term in terms)
-        self.likelihood = likelihood_of(self.mechanism) if plausible else None
+        self.read = list(dict.fromkeys(name for term in terms for _, name in term.reads))
+        self.spreads = nn.Buffer(torch.stack([_spread(scm.graph, data, name) for name in self.read]))
+        self.likelihood = likelihood_of(self.mechanism) if any(term.needs_nll for term in terms) else None
         self.data = self.held(data)
         self.slack = 0.0 if bound is None else bound.tolerance * float(self.data.fitted[LOSS].mean().abs())
 
@@ -125,25 +127,32 @@ class GuidedStep(nn.Module):
         readings = in_batches(self.guides.factual, images, BATCH)
         fitted: World = {}
         if self.constraint is not None:
-            fitted[LOSS] = mean_loss(self.mechanism, self.image, values)
+            fitted[LOSS] = row_losses(self.mechanism, self.image, values)
         if self.likelihood is not None:
-            fitted[NLL] = mean_nll(self.likelihood, self.image, values)
+            fitted[NLL] = row_nlls(self.likelihood, self.image, values)
         return Held(values, readings, in_batches(self.guides.outlines, images, BATCH), fitted)
 
     def forward(self, batch: Held) -> tuple[Tensor, dict[str, Tensor]]:
         u, fitted = self.abduct(batch.values)
         imagined = self.imagine(batch, u)
-        losses = {term.label: term.weight * term(imagined).mean() for term in self.terms}
-        told = {label: loss.detach() for label, loss in losses.items()}
+        losses = {term.label: term.weight * self._mean(term, imagined) for term in self.terms}
+        metrics = {label: loss.detach() for label, loss in losses.items()}
         if self.constraint is None or fitted is None:
-            return torch.stack([*losses.values()]).sum(), told
+            return torch.stack([*losses.values()]).sum(), metrics
         excess = (fitted - batch.fitted[LOSS]).mean() - self.slack
         if not self.training:  # validation: no multiplier follows, and weights that break the bound must not be chosen
             return torch.stack([*losses.values(), BROKEN * excess.clamp(min=0)]).sum(), {}
         loss = torch.stack([*losses.values(), self.constraint(excess)]).sum()
         violated = (excess > 0).float()
         held = {"F": fitted.mean(), "excess": excess, "λ": self.constraint.multiplier, "violated": violated}
-        return loss, {name: value.detach() for name, value in held.items()} | told
+        return loss, {name: value.detach() for name, value in held.items()} | metrics
+
+    @staticmethod
+    def _mean(term: Term, imagined: Imagined) -> Tensor:
+        loss, n = term(imagined), len(imagined.image)
+        if loss.shape != (n,):
+            raise ValueError(f"{term.label}: expected a loss per item, of shape ({n},), got {tuple(loss.shape)}")
+        return loss.mean()
 
     def abduct(self, values: World) -> tuple[Noise, Tensor | None]:
         """The noise of the images and, where there is a constraint, F per dimension, (n,); in one pass."""
@@ -176,12 +185,12 @@ class GuidedStep(nn.Module):
             world=world,
             moved=moved,
             before=batch.outlines,
-            spread={name: spread.to(image.device) for name, spread in self.spread.items()},
+            spread=dict(zip(self.read, self.spreads, strict=True)),
             outline=self.guides.outlines,
             readings=read,
             held=held.__getitem__,
             nll=lambda: self._nll(image, parents),
-            nll_before=lambda: batch.fitted[NLL],
+            nll_before=lambda: self._nll_before(batch),
         )
 
     @torch.no_grad()
@@ -189,13 +198,23 @@ class GuidedStep(nn.Module):
         """The other variables under drawn interventions, and by name the rows in which they were set or follow from it."""
         drawn = self.sampler(values, self.intervened)
         follow = [n for n in self.others if n in self.scm.graph.descendants(*drawn.rows)]
-        noise = {n: self.scm.mechanisms[n].abduct(values[n], self.scm.parents(values, n)) for n in follow}
+        seen = {n: Seen(values[n], self.scm.parents(values, n)) for n in follow}
+        noise = {n: self.scm.mechanisms[n].abduct(*seen[n]) for n in follow}
         known = {name: values[name] for name in self.others}
-        predict = lambda name, parents: self.scm.mechanisms[name].predict(noise[name], parents)  # noqa: E731
+
+        def predict(name: str, parents: World) -> Tensor:
+            return self.scm.mechanisms[name].counterfactual(noise[name], parents, seen[name])
+
         return propagate_rows(self.scm.graph, known, drawn.values, drawn.rows, predict, self.others)
 
     def _nll(self, image: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
-        return cast(Likelihood, self.likelihood).explain(image, parents).nll / self.pixels
+        if self.likelihood is None:
+            raise ValueError("a term asks for a likelihood: say so in its class, needs_nll = True")
+        return self.likelihood.explain(image, parents).nll / self.pixels
+
+    def _nll_before(self, batch: Held) -> Tensor:
+        check_given("likelihood of the factual images; say needs_nll = True in the term's class:", [NLL], batch.fitted)
+        return batch.fitted[NLL]
 
     @torch.no_grad()
     def validate(self, held: Held) -> float:
@@ -210,3 +229,8 @@ def causes_read(graph: Graph, image: str, terms: Iterable[Term]) -> list[str]:
     """The causes of `image` that terms read: what training sets."""
     names = dict.fromkeys(name for term in terms for _, name in term.reads)
     return [name for name in names if image in graph.descendants(name)]
+
+
+def _spread(graph: Graph, data: World, name: str) -> Tensor:
+    """The standard deviation of a variable, 0-d; 1 for levels."""
+    return data[name].new_ones((), dtype=torch.float32) if graph[name].discrete else data[name].std()

@@ -45,26 +45,44 @@ class OfReader(Term):
         return [(self.reader, name) for name in self.variables or ()]
 
     def expanded(self, graph: Graph) -> Sequence[Self]:
-        names = self.reader.can_read(graph) if self.variables is None else self.variables
-        named = self.label != type(self).__name__.lower()
-        label = f"{self.label} {{}}" if named and len(names) > 1 else self.label if named else self._label
-        return [self.model_copy(update={"variables": (name,), "label": label.format(name)}) for name in names]
+        able = self.reader.can_read(graph)
+        if not able:
+            raise ValueError(f"{self.label}: {self.reader.describe()} reads no variable of {graph.title}")
+        names = able if self.variables is None else self.variables
+        check_known(f"variable that this {type(self.reader).__name__.lower()} reads", names, able)
+        return [
+            self.model_copy(update={"variables": (name,), "label": self._label(name, len(names))}) for name in names
+        ]
 
-    @property
+    def _label(self, name: str, count: int) -> str:
+        """The label of the term for one of `count` variables: the user's own, or that of the kind of term."""
+        if "label" in self.model_fields_set and self.label:
+            return f"{self.label} {name}" if count > 1 else self.label
+        return self.default_label(name)
+
     @abstractmethod
-    def _label(self) -> str: ...
+    def default_label(self, name: str) -> str:
+        """What the term for the variable `name` is called, where the user says nothing."""
 
     def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:
-        reads = [name for name in self.reader.can_read(graph) if graph.image_of(name) == image]
-        what = f"variable that this {type(self.reader).__name__.lower()} reads off {image}"
+        super().check(graph, image, mechanism)
+        reads = [
+            n for n in self.reader.can_read(graph) if graph.image_of(n) == image and n not in graph.descendants(image)
+        ]
+        what = f"variable that this {type(self.reader).__name__.lower()} reads off {image}, and that {image} does not cause,"
         check_known(what, self.variables or (), reads)
+
+    @property
+    def variable(self) -> str:
+        """The one variable of an expanded term."""
+        (name,) = self.variables or ("",)
+        return name
 
     def distances(self, imagined: Imagined, target: Tensor) -> Tensor:
         """How far the reading of each item is from `target`: values, levels, or log-probabilities of levels."""
-        (name,) = self.variables or ("",)
-        reading = imagined.readings(self.reader)[name]
-        if not imagined.graph[name].discrete:
-            return self.distance(reading, target, imagined.spread[name])
+        reading = imagined.readings(self.reader)[self.variable]
+        if not imagined.graph[self.variable].discrete:
+            return self.distance(reading, target, imagined.spread[self.variable])
         wanted = target.exp() if target.ndim > 1 else F.one_hot(target, reading.shape[1]).to(reading)
         return F.cross_entropy(reading, wanted, reduction="none")
 
@@ -72,15 +90,14 @@ class OfReader(Term):
 class Target(OfReader):
     """`reader` guides: its soft reading of what was set, or follows from it, approaches the counterfactual value."""
 
-    __init__ = OfReader.__init__
+    __init__ = OfReader.__init__  # type checkers make up another one for a pydantic class without
 
-    @property
-    def _label(self) -> str:
-        return "{}"
+    def default_label(self, name: str) -> str:
+        return name
 
     def __call__(self, imagined: Imagined) -> Tensor:
-        (name,) = self.variables or ("",)
-        return torch.where(imagined.moved[name], self.distances(imagined, imagined.world[name]), 0.0)
+        moved = imagined.moved[self.variable]
+        return torch.where(moved, self.distances(imagined, imagined.world[self.variable]), 0.0)
 
 
 class Hold(OfReader):
@@ -93,11 +110,10 @@ class Hold(OfReader):
 
     __init__ = OfReader.__init__
 
-    @property
-    def _label(self) -> str:
-        return "hold {}"
+    def default_label(self, name: str) -> str:
+        return f"hold {name}"
 
     def __call__(self, imagined: Imagined) -> Tensor:
-        (name,) = self.variables or ("",)
-        stays = imagined.held(self.reader)[name] if self.targets == "soft" else imagined.factual[name]
-        return torch.where(imagined.moved[name], 0.0, self.distances(imagined, stays))
+        soft = self.targets == "soft"
+        stays = imagined.held(self.reader)[self.variable] if soft else imagined.factual[self.variable]
+        return torch.where(imagined.moved[self.variable], 0.0, self.distances(imagined, stays))

@@ -11,15 +11,16 @@ A new one is a file of its own and no edit elsewhere::
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.guidance.imagined import Imagined
 from causalimg.mechanisms import Mechanism
+from causalimg.mechanisms.mechanism import likelihood_of
 from causalimg.readers import Reader
 
 
@@ -31,6 +32,9 @@ class Term(Spec, ABC):
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    needs_nll: ClassVar[bool] = False
+    """Whether it asks for the likelihood of images, `imagined.nll()`; then the mechanism must be a `Likelihood`."""
 
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     label: str = ""
@@ -53,8 +57,18 @@ class Term(Spec, ABC):
         """The terms that this one stands for in a model of `graph`: itself, unless it says otherwise."""
         return (self,)
 
-    def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:  # most terms work everywhere
+    @property
+    def modules(self) -> list[nn.Module]:
+        """The networks among its settings. A reader among them counts as a guide, too."""
+        settings = (getattr(self, name) for name in type(self).model_fields)
+        return [setting for setting in settings if isinstance(setting, nn.Module)]
+
+    def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:
         """Raise ValueError or TypeError where it can't work for `image` and the `mechanism` that makes it."""
+        if self.needs_nll and likelihood_of(mechanism) is None:
+            raise TypeError(
+                f"{self.label}: {type(mechanism.unwrapped).__name__} of {image} has no likelihood (see Likelihood)"
+            )
 
     def labelled(self, label: str) -> Self:
         """The same term under another label."""

@@ -26,15 +26,7 @@ class Modulated(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        return self.modulate(features, self.prepare(features), embedding)
-
-    def prepare(self, features: Tensor) -> Tensor:
-        """What of the block doesn't depend on the embedding: made once, however many embeddings follow."""
         hidden: Tensor = self.first(F.silu(features))
-        return hidden
-
-    def modulate(self, features: Tensor, hidden: Tensor, embedding: Tensor | None) -> Tensor:
-        """The rest of it, from what was prepared."""
         if self.film is not None:
             gain, offset = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
             hidden = torch.addcmul(hidden + offset, hidden, gain)

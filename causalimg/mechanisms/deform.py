@@ -7,7 +7,7 @@ changed. What they add up to, by a linear layer L without bias, are two moves an
     m, p = L(Σ_k c_k B_k(x))               moves (right, down), and paint per channel
     x'   = W_m[x] + p
 
-With pa' = pa nothing moves and x' = x, whatever is learnt. The features are found once for all questions about an image. Noise
+With pa' = pa nothing moves and x' = x, whatever is learnt. (x is what the edit is given: the base mechanism's answer.) Noise
 moves along with what it belongs to, so that a structure that shrinks takes its edge and its texture with it. (A deformation
 as in *Spatial Transformer Networks*, Jaderberg et al., 2015, arXiv:1506.02025.)
 """

@@ -5,7 +5,7 @@ Latents z = (z_1, ..., z_L), coarse to fine, and pixel noise ε are the exogenou
 
     z_l ~ p(z_l | z_<l)                      prior: parents have no part in it, so z is exogenous
     z_l ~ q(z_l | z_<l, x, pa)               posterior: from an encoder that sees the image and its parents
-    x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa).u, pa) = x exactly
+    x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa), pa) = x exactly
 
     nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
 
@@ -30,8 +30,8 @@ from causalimg.mechanisms.hierarchy import (
     check_divisible,
     kernels_of,
 )
-from causalimg.mechanisms.likelihood import LIKELIHOODS
 from causalimg.mechanisms.mechanism import Abduction, ImageNoise, Likelihood, Noise, Values, rows
+from causalimg.mechanisms.pixels import LIKELIHOODS
 from causalimg.training.recipe import Recipe
 
 

@@ -52,7 +52,7 @@ def temper(u: Noise, temperature: float) -> Noise:
 
 
 def rows(u: Noise, parents: Values) -> int:
-    """How many samples `u` and `parents` describe together: either may be one sample that serves all rows of the other."""
+    """How many samples `u` and `parents` describe together: `u` may be one sample that serves every row of `parents`."""
     lengths = {len(part) for _, part in leaves(u)} | {len(column) for column in parents.values()}
     return 0 if 0 in lengths else max(lengths)
 
@@ -153,8 +153,13 @@ class Mechanism(Configured, ABC):
     def built(self, variable: Variable, parents: Mapping[str, Variable]) -> Self:
         """A new mechanism with these settings, built for `variable`.
 
-        Raises TypeError for a kind of variable that it doesn't handle.
+        Raises TypeError for a kind of variable that it doesn't handle, and ValueError where it is built already.
         """
+        if hasattr(self, "variable"):
+            raise ValueError(
+                f"this {type(self).__name__} is built already, and its weights would be lost: give an unbuilt one with its "
+                "settings, and its weights to load_state_dict"
+            )
         made = type(self)(**dict(self.spec))
         if not isinstance(variable, made.handles):
             handled = " or ".join(kind.__name__ for kind in made.handles)

@@ -49,7 +49,7 @@ class Case:
 
     def check_same(self, one: Tensor, other: Tensor) -> None:
         """Raise AssertionError where two values differ by more than the mechanism's own tolerance."""
-        tolerance = self.mechanism.tolerance
+        tolerance = self.mechanism.unwrapped.tolerance
         assert_close(one, other, rtol=tolerance, atol=tolerance * self.scale)
 
     def rows(self, rows: slice, shift: int = 0) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ def check_mechanism(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         case = Case.draw(mechanism, as_graph(graph), name, n, device)
-        for law in (*LAWS, training_helps, *LAWS):
+        for law in (*LAWS, training_helps, an_edit_can_learn, *LAWS):
             _hold(law, case)
 
 
@@ -40,6 +40,16 @@ def training_helps(case: Case) -> None:
         optimizer.step()
     after = case.loss().mean().item()
     assert after < before + 1e-3 * (1 + abs(before)), f"{before:.4g} before {STEPS} steps, {after:.4g} after them"
+
+
+def an_edit_can_learn(case: Case) -> None:
+    """What fine-tuning trains on top of the fitted mechanism, if there is such a part, may learn anything: here, noise."""
+    trained = case.mechanism.prepare_finetuning(list(case.parents)[:1])
+    fitted = set(case.mechanism.unwrapped.parameters())
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            if parameter not in fitted:
+                parameter.add_(0.1 * torch.randn_like(parameter))
 
 
 def _hold(law: Law, case: Case) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import product
 from operator import itemgetter
 from typing import cast
 
@@ -30,9 +31,11 @@ def noise_has_a_row_per_sample(case: Case) -> None:
 
 
 def predictions_are_values(case: Case) -> None:
-    """predict gives (batch, *value_shape), float32 (levels: int64), allowed values; for 0, 1 and many samples."""
-    for n in (0, 1, len(case.value)):
-        value = case.mechanism.predict(case.mechanism.noise(n), case.rows(slice(n)))
+    """predict and counterfactual give (batch, *value_shape), float32 (levels: int64), allowed values; for 0, 1 and many."""
+    for n, counterfactual in product((0, 1, len(case.value)), (False, True)):
+        u, rows = case.mechanism.noise(n), case.rows(slice(n))
+        seen = Seen(case.value[:n], case.rows(slice(n), shift=1))
+        value = case.mechanism.counterfactual(u, rows, seen) if counterfactual else case.mechanism.predict(u, rows)
         assert value.shape == (n, *case.variable.value_shape), f"{n} samples have shape {tuple(value.shape)}"
         assert value.dtype == case.value.dtype, f"expected {case.value.dtype}, got {value.dtype}"
         assert not case.variable.outside(value).any(), f"a value that is not {case.variable.allowed}"
