@@ -151,10 +151,10 @@ class CausalModel(SCM):
         """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
         the number of questions where `factual` is one item."""
         check_known("variable", interventions, self.graph)
-        said = {
+        given = {
             name: value(factual.values[name]) if callable(value) else value for name, value in interventions.items()
         }
-        action, _ = columns(self.graph, said, self.device)
+        action, _ = columns(self.graph, given, self.device)
         for name, value in action.items():
             if len(value) not in (1, factual.n) and factual.n != 1:
                 raise ValueError(f"do({name}=...): {len(value)} values for {factual.n} items")

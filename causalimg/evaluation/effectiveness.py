@@ -184,7 +184,7 @@ def measures_of(judges: Judges) -> dict[str, Measure]:
     """The measures that `summary` needs: what was read, what the values became, and how much the image changed."""
     return {
         "read": lambda question: judges.read(question.after),
-        "became": lambda question: {name: question.after[name].cpu() for name in judges.panel.by_variable},
+        "became": lambda question: {name: question.after[name].cpu() for name in judges.readers.by_variable},
         "change": lambda question: _change(judges, question),
     }
 

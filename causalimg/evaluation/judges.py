@@ -21,13 +21,13 @@ class Judges:
 
     def __init__(self, graph: Graph, readers: Sequence[Reader], guides: Sequence[str] = ()) -> None:
         marks = [(type(reader).__name__, fingerprint(reader)) for reader in readers]
-        self.graph, self.panel = graph, ReaderSet(graph, readers).eval()
+        self.graph, self.readers = graph, ReaderSet(graph, readers).eval()
         self.name = ", ".join(f"{kind} {mark}" for kind, mark in marks)
         self.guided = any(mark in guides for _, mark in marks)
 
     def targets(self, names: Sequence[str] | None) -> list[str]:
         """`names`, or by default all that is read. Raises ValueError for one that is not, and for none."""
-        known = list(self.panel.by_variable)
+        known = list(self.readers.by_variable)
         chosen = known if names is None else list(names)
         check_known("target", chosen, known)
         if not chosen:
@@ -37,14 +37,16 @@ class Judges:
     def read(self, world: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """All that is read off the images of `world`, hard, by variable: shape (n,)."""
         images = {name: world[name].to(self._device()) for name in self.graph.images}
-        return {name: value.cpu() for name, value in self.panel.read_all(images, self.panel.by_variable, BATCH).items()}
+        return {
+            name: value.cpu() for name, value in self.readers.read_all(images, self.readers.by_variable, BATCH).items()
+        }
 
     def outlines(self, images: Tensor) -> dict[str, Tensor]:
         """Every structure that is outlined on `images` (n, channels, height, width): bool (n, height, width)."""
-        return {name: mask.cpu() for name, mask in self.panel.outlines(images.to(self._device())).items()}
+        return {name: mask.cpu() for name, mask in self.readers.outlines(images.to(self._device())).items()}
 
     def _device(self) -> torch.device:
-        return next((parameter.device for parameter in self.panel.parameters()), torch.device("cpu"))
+        return next((parameter.device for parameter in self.readers.parameters()), torch.device("cpu"))
 
 
 def judges_of(models: Sequence[Answering], readers: Sequence[Reader], allow_guide: bool) -> Judges:

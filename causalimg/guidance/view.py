@@ -13,8 +13,10 @@ from causalimg.graph.spec import Spec
 
 
 class View(Spec):
-    """How a guide sees the counterfactual image: with the pixels' noise multiplied by `temperature`, under random changes of
-    strength `jitter` (0: as it is). Quantities that a jitter would change (`Quantity.steady` is False) are read without it.
+    """How counterfactual images look in training.
+
+    Their pixels' noise is multiplied by `temperature`, and guides see them under random changes of strength `jitter` (0: as they
+    are). Quantities that a jitter would change (`Quantity.steady` is False) are read without it.
     """
 
     temperature: NonNegativeFloat = 1.0

@@ -43,8 +43,8 @@ class LinearGaussian(Likelihood):
     def _weights(self, parent: str) -> tuple[float, ...]:
         variable = self.parents[parent]
         count = len(variable.levels) if isinstance(variable, Categorical) else 1
-        said = self.weights.get(parent, (0.0,) * count)
-        weights = said if isinstance(said, tuple) else (said,)
+        given = self.weights.get(parent, (0.0,) * count)
+        weights = given if isinstance(given, tuple) else (given,)
         if len(weights) != count:
             raise ValueError(f"LinearGaussian: {parent} needs {count} weights, got {len(weights)}")
         return weights
