@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import causalimg as ci
-from causalimg.mechanisms.hierarchy import Inference
+from causalimg.mechanisms.hierarchy import Inference, kernels_of
 from causalimg.mechanisms.pixels import LIKELIHOODS, discretised, gaussian
 from causalimg.values import map_tensors
 
@@ -128,6 +128,11 @@ def test_abduction_for_an_answer_computes_no_likelihood(monkeypatch):
     hvae.predict(hvae.abduct(x, parents), parents)
     with pytest.raises(AssertionError, match="a likelihood was computed"):
         hvae.explain(x, parents)
+
+
+def test_where_two_pixels_or_fewer_are_left_kernels_are_one_pixel_wide():
+    assert kernels_of((64, 64), 5) == [3, 3, 3, 3, 1]
+    assert kernels_of((8, 24), 3) == [3, 3, 3]
 
 
 def test_fine_tuning_trains_all_of_it():

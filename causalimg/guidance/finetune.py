@@ -18,7 +18,7 @@ from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound
 from causalimg.guidance.locality import Locality
 from causalimg.guidance.minimality import Minimality
-from causalimg.guidance.samplers import Permuted, Sampler
+from causalimg.guidance.samplers import Sampler
 from causalimg.guidance.sensitivity import advice, sensitivity
 from causalimg.guidance.step import LOSS, GuidedStep, causes_read
 from causalimg.guidance.target import Hold, Target
@@ -87,12 +87,12 @@ def finetune(
     val: World | None,
     terms: Sequence[Term],
     *,
-    sampler: Sampler = Permuted(),
-    view: View = View(),
-    bound: Bound | None = None,
-    recipe: Recipe | None = None,
-    seed: int = 0,
-    log: Path | None = None,
+    sampler: Sampler,
+    view: View,
+    bound: Bound | None,
+    recipe: Recipe | None,
+    seed: int,
+    log: Path | None,
 ) -> History:
     """Fine-tune the image mechanism of `scm` in place under `terms` (see `expand`), on the columns of `data`.
 
