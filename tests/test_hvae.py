@@ -130,6 +130,15 @@ def test_abduction_for_an_answer_computes_no_likelihood(monkeypatch):
         hvae.explain(x, parents)
 
 
+def test_a_posterior_is_no_wider_than_its_prior_whatever_was_learnt():
+    hvae, x, parents = bound_hvae()
+    for p in hvae.latent.parameters():
+        torch.nn.init.normal_(p, std=1.0)
+    for posterior, prior in hvae.latent.infer(hvae.encoder(x, hvae.embed(parents, 5))).pairs:
+        assert (posterior.scale <= prior.scale).all()
+        assert (posterior.scale < 0.9 * prior.scale).any()
+
+
 def test_where_two_pixels_or_fewer_are_left_kernels_are_one_pixel_wide():
     assert kernels_of((64, 64), 5) == [3, 3, 3, 3, 1]
     assert kernels_of((8, 24), 3) == [3, 3, 3]
