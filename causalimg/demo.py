@@ -45,7 +45,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
         )
         for i, encoder in enumerate(ENCODERS)
     )
-    model = compile(heart.graph, guide, x=Edited(base=HVAE(**SMALL), edit=Deform()))
+    model = compile(heart.graph, guide, seed=seed, x=Edited(base=HVAE(**SMALL), edit=Deform()))
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=2e-3))
     before, first = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 

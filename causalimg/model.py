@@ -33,8 +33,10 @@ from causalimg.training.recipe import Recipe
 from causalimg.values import Columns, World, check_allowed, columns
 
 
-def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanism) -> "CausalModel":
+def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mechanisms: Mechanism) -> "CausalModel":
     """A model of `graph`, untrained. Variables without a mechanism named for them get their kind's default.
+
+    `seed` draws the first weights; the global random state is left as it is.
 
     Raises ValueError for an unknown variable, a reader that reads nothing of this graph, and two readers of one variable;
     TypeError for a mechanism that can't produce its variable.
@@ -42,7 +44,8 @@ def compile(graph: Graph | type[Graph], *readers: Reader, **mechanisms: Mechanis
     declared = as_graph(graph)
     check_known("variable", mechanisms, declared)
     chosen = {name: mechanisms.get(name) or default_mechanism(name, declared[name]) for name in declared}
-    bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
+    with seeded(seed, torch.device("cpu")):
+        bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
     return CausalModel(declared, bound, ReaderSet(declared, readers))
 
 

@@ -299,3 +299,14 @@ def test_what_a_user_gives_is_checked_once(model, world, monkeypatch):
 def test_the_command_line_is_a_module_too():
     said = subprocess.run([sys.executable, "-m", "causalimg", "--help"], capture_output=True, text=True, check=True)
     assert "demo" in said.stdout
+
+
+def test_a_seed_draws_the_first_weights_and_the_global_random_state_is_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first, again, other = (ci.compile(Disc, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.rand(1), expected)
+    weights = [model.mechanisms["x"].base.decoder.to_pixels[1].weight for model in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

@@ -37,7 +37,9 @@ class Trainer:
 
     def _fitted(self, seed: int) -> CausalModel:
         guide = self.segmentor("guide", guides=True)
-        model = compile(self.study.graph, guide, **{self.image: Edited(base=HVAE(**self.plan.image), edit=Deform())})
+        model = compile(
+            self.study.graph, guide, seed=seed, **{self.image: Edited(base=HVAE(**self.plan.image), edit=Deform())}
+        )
         recipes: dict[str, Any] = {self.image: self.plan.fit}
         model.fit(self.study.train.values, self.study.val.values, seed=seed, **recipes)
         return model
