@@ -180,7 +180,7 @@ HEART = ci.phantoms.Heart(size=32)
 HEARTS = HEART.sample(24)
 
 
-class Bright(Reader):
+class BrightHeart(Reader):
     """Reads a heart's cavity as all that is brighter than the middle."""
 
     def can_read(self, graph):
@@ -214,7 +214,7 @@ class Oracle:
 
 
 def test_the_truth_itself_has_no_distance_to_it():
-    truth = ci.evaluate(Oracle(), HEARTS, [Bright()], phantom=HEART, **{"variables": ["lv_area"]}).truth["lv_area"]
+    truth = ci.evaluate(Oracle(), HEARTS, [BrightHeart()], phantom=HEART, **{"variables": ["lv_area"]}).truth["lv_area"]
     assert (truth.image.value, truth.region.value) == pytest.approx((0, 0), abs=1e-5)
     assert truth.ssim.value == pytest.approx(1)
     assert truth.idle_image.value > 1
@@ -223,7 +223,7 @@ def test_the_truth_itself_has_no_distance_to_it():
 
 
 def test_doing_nothing_is_as_far_from_the_truth_as_the_factual_image():
-    report = ci.evaluate([Oracle(0.0), Oracle(1.0)], HEARTS, [Bright()], phantom=HEART)
+    report = ci.evaluate([Oracle(0.0), Oracle(1.0)], HEARTS, [BrightHeart()], phantom=HEART)
     truth = report.truth["lv_area"]
     assert truth.image.each == pytest.approx([truth.idle_image.value, 0.0], abs=1e-5)
     assert truth.region.each == pytest.approx([truth.idle_region.value, 0.0], rel=1e-4, abs=1e-5)
@@ -247,7 +247,7 @@ def test_the_region_is_where_the_truth_changed_by_more_than_four_grey_levels():
 
 def test_a_phantom_needs_its_sample():
     with pytest.raises(TypeError, match=r"pass phantom\.sample\(n\) as test"):
-        ci.evaluate(Oracle(), HEARTS.values, [Bright()], phantom=HEART)
+        ci.evaluate(Oracle(), HEARTS.values, [BrightHeart()], phantom=HEART)
 
 
 def test_ssim_is_one_for_equal_images_symmetric_and_less_otherwise():
@@ -487,7 +487,7 @@ def test_the_cost_in_likelihood_is_relative_to_the_size_of_the_first(reports):
 
 def test_with_a_phantom_methods_are_compared_by_their_distance_to_the_truth():
     reports = {
-        name: ci.evaluate(Oracle(part), HEARTS, [Bright()], phantom=HEART)
+        name: ci.evaluate(Oracle(part), HEARTS, [BrightHeart()], phantom=HEART)
         for name, part in (("idle", 0.0), ("all", 1.0))
     }
     table = ci.Comparison(reports).sections()[1].tables[0]
