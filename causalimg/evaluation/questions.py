@@ -15,6 +15,7 @@ from causalimg.evaluation.change import grey_units
 from causalimg.evaluation.statistics import resample
 from causalimg.graph import Graph
 from causalimg.mechanisms import Mechanism
+from causalimg.values import join_rows
 
 BATCH = 64
 
@@ -136,7 +137,7 @@ def ask(
             after = model.do(known, **{name: target[rows]})
             question = Question(model, name, rows, before, after, units[model.graph.image_of(name)])
             parts[name].append({key: measure(question) for key, measure in measures.items()})
-    return {name: {key: _joined([part[key] for part in each]) for key in measures} for name, each in parts.items()}
+    return {name: {key: join_rows([part[key] for part in each]) for key in measures} for name, each in parts.items()}
 
 
 def encoded(model: Answering, values: Mapping[str, Tensor]) -> Any:
@@ -149,7 +150,3 @@ def mechanisms_of(models: Sequence[Answering], name: str) -> list[Mechanism]:
     """The mechanism of a variable in each of `models`; none, unless all have one to show."""
     known: list[Mapping[str, Mechanism]] = [getattr(model, "mechanisms", {}) for model in models]
     return [mechanisms[name] for mechanisms in known] if all(name in mechanisms for mechanisms in known) else []
-
-
-def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}

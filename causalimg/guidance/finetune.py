@@ -105,11 +105,10 @@ def finetune(
     mechanism = scm.mechanisms[image]
     check(scm.graph, image, mechanism, terms, view)
     bound = allowed_bound(image, mechanism, mechanism.prepare_finetuning([]), bound)
-    readers = nn.ModuleList(guiding_readers(terms)).to(data[image].device).eval()
+    step = GuidedStep(scm, image, terms, data, sampler=sampler, view=view, bound=bound)  # moves the readers to the data
     look = {name: column[:LOOK] for name, column in data.items()}
-    slopes = sensitivity(scm, look, [cast(Reader, reader) for reader in readers], seed=seed)
+    slopes = sensitivity(scm, look, guiding_readers(terms), seed=seed)
     say(advice(slopes))
-    step = GuidedStep(scm, image, terms, data, sampler=sampler, view=view, bound=bound)
     trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
     with only_trainable(trained, within=step):
         held_out = None if val is None else step.held(val)
