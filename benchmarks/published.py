@@ -76,7 +76,7 @@ Choice = Callable[[int, Level, Tensor, Tensor, Normal], tuple[Tensor, Tensor | f
 """(number, block, h, parents' maps, prior) -> latents, and what they cost."""
 
 
-class PublishedHVAE(ci.Likelihood):
+class PublishedHVAE(ci.MaximumLikelihood):
     """The published mechanism. `widths` are the channels per resolution, fine (the image's own) to coarse (one pixel)."""
 
     handles = (ci.Image,)

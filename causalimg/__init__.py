@@ -49,10 +49,13 @@ from causalimg.mechanisms import ConditionalFlow as ConditionalFlow
 from causalimg.mechanisms import Deform as Deform
 from causalimg.mechanisms import Edit as Edit
 from causalimg.mechanisms import Edited as Edited
+from causalimg.mechanisms import FlowMatching as FlowMatching
+from causalimg.mechanisms import FlowNoise as FlowNoise
 from causalimg.mechanisms import GumbelMax as GumbelMax
 from causalimg.mechanisms import ImageNoise as ImageNoise
 from causalimg.mechanisms import Likelihood as Likelihood
 from causalimg.mechanisms import LinearGaussian as LinearGaussian
+from causalimg.mechanisms import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms import Mechanism as Mechanism
 from causalimg.mechanisms import Seen as Seen
 from causalimg.mechanisms.context import Context as Context
@@ -63,6 +66,7 @@ from causalimg.readers import Classifier as Classifier
 from causalimg.readers import Reader as Reader
 from causalimg.readers import Regressor as Regressor
 from causalimg.readers import Segmentor as Segmentor
+from causalimg.region import Region as Region
 from causalimg.study import Plan as Plan
 from causalimg.study import Study as Study
 from causalimg.study import compare_guidance as compare_guidance

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
-from causalimg.scm import Factual
+from causalimg.scm import Factual, Outline
 from causalimg.values import World, widen
 from causalimg.viz.pictures import ROWS, draw_counterfactuals
 
 Readings = Callable[[Mapping[str, Tensor]], World]
-Outline = Callable[[Tensor], World]
 
 
 class Counterfactual(Mapping[str, Tensor]):

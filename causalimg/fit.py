@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from causalimg.mechanisms.mechanism import Abduction, Likelihood, Mechanism, Values
+from causalimg.mechanisms.mechanism import Abduction, Likelihood, MaximumLikelihood, Mechanism, Values
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.randomness import seeded
@@ -57,8 +57,8 @@ def _rowwise(
 
 
 def explained(mechanism: Mechanism, value: Tensor, parents: Values) -> Abduction:
-    """The noise that explains `value`, and the loss of `fit`; in one pass where the mechanism is a `Likelihood`."""
-    if isinstance(mechanism, Likelihood):
+    """The noise that explains `value`, and the loss of `fit`; in one pass where that is the likelihood."""
+    if isinstance(mechanism, MaximumLikelihood):
         return mechanism.explain(value, parents)
     return Abduction(mechanism.abduct(value, parents), mechanism.loss(value, parents))
 

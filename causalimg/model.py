@@ -26,6 +26,7 @@ from causalimg.guidance.sensitivity import sensitivity
 from causalimg.mechanisms import Mechanism, default_mechanism
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
+from causalimg.region import Region, as_mask
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
 from causalimg.training.randomness import seeded
@@ -113,7 +114,17 @@ class CausalModel(SCM):
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
         history = finetune(
-            self, data, held_out, terms, sampler=sampler, view=view, bound=bound, recipe=recipe, seed=seed, log=log
+            self,
+            data,
+            held_out,
+            terms,
+            outlining=self.readers.readers,
+            sampler=sampler,
+            view=view,
+            bound=bound,
+            recipe=recipe,
+            seed=seed,
+            log=log,
         )
         self.guided_by += [fingerprint(reader) for reader in guiding_readers(terms)]
         return history
@@ -124,23 +135,28 @@ class CausalModel(SCM):
         """How far the image follows each of its causes that `readers` (default: the model's) read: the slope of the reading
         on what was asked for, by variable; 1 follows, 0 ignores."""
         world = self.complete(values)
-        return sensitivity(self, world, self.readers.readers if readers is None else readers, seed=seed)
+        asked = self.readers.readers if readers is None else readers
+        return sensitivity(self, world, asked, self.readers.outlines, seed=seed)
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
-    def do(self, x: Any, /, *, seed: int = 0, **interventions: Any) -> Counterfactual:
+    def do(
+        self, x: Any, /, *, seed: int = 0, region: Region | str | Any = Region(), **interventions: Any
+    ) -> Counterfactual:
         """The world that would have been, had the variables been as `interventions` say.
 
         `x`: an image, one (channels, height, width) or a batch; or a mapping of what is known; or what `abduct` returned,
         which is not encoded again. Each intervention is a value in the declared unit, a level by name, a tensor with one
         value per item, or a callable on the factual value, such as `scale(1.2)` or `shift(-10)`. Several values for one item
         are as many questions. The same `seed` gives the same answer; what was abducted before has the seed it was given then.
+        `region`: where images may change, a `Region`, a structure by name, or a mask (height, width) or (batch, height, width);
+        by default near the structures of what changes, and everywhere for causes that are measured nowhere.
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, and variables that are neither given
         nor readable.
         """
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
-        return self.predict(factual, self.act(factual, **interventions))
+        return self.predict(factual, self.act(factual, **interventions), region=region)
 
     @torch.no_grad()
     def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
@@ -148,7 +164,7 @@ class CausalModel(SCM):
         encoded once, when the first answer needs it."""
         given = x if hasattr(x, "keys") else {self._only_image(): x}
         known, single = columns(self.graph, given, self.device)
-        return Factual(self, self._filled(known), single=single, seed=seed)
+        return Factual(self, self._filled(known), outline=self.readers.outlines, single=single, seed=seed)
 
     def act(self, factual: Factual, /, **interventions: Any) -> World:
         """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
@@ -164,14 +180,19 @@ class CausalModel(SCM):
         return action
 
     @torch.no_grad()
-    def predict(self, factual: Factual, action: World, /) -> Counterfactual:
+    def predict(self, factual: Factual, action: World, /, *, region: Region | str | Any = Region()) -> Counterfactual:
         """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was."""
         if factual.scm is not self:
             raise ValueError(
                 "this Factual was abducted by another model: its noise means nothing here; abduct it again"
             )
-        world = self.propagate(factual, action)
+        world = self.propagate(factual, action, self._region(region, factual))
         return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
+
+    def _region(self, given: Any, factual: Factual) -> Region | Tensor:
+        if isinstance(given, Region | str):
+            return given if isinstance(given, Region) else Region(structures=given)
+        return as_mask(given, self.graph[self._only_image()].value_shape, factual.n).to(self.device)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one."""

@@ -8,7 +8,7 @@ A counterfactual takes three steps, each a function of its own::
     prediction  v' = f(pa', u) for the effects of what was set; all else keeps its value exactly
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,12 @@ from torch import Tensor, nn
 from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen
 from causalimg.propagation import propagate
+from causalimg.region import Region
 from causalimg.training.randomness import seeded
 from causalimg.values import World, widen
+
+Outline = Callable[[Tensor], World]
+"""From images (n, channels, height, width) to their structures by name, bool, (n, height, width)."""
 
 POSITIONS = 1_000_003
 """The seeds of two variables are so far apart: their draws are independent."""
@@ -27,7 +31,8 @@ class Factual:
     """What was seen of `n` items, and the noise that explains it: abducted when an answer first needs it, and kept.
 
     `values`: every variable, (n, ...). `single`: it was one item, without a batch dimension. The noise of a variable is drawn
-    with `seed`, the same whichever questions are asked before, unless it is given as `noise`.
+    with `seed`, the same whichever questions are asked before, unless it is given as `noise`. `outline` finds the structures of
+    images, which say where an answer may change; without it, an answer may change everywhere.
     """
 
     def __init__(
@@ -36,11 +41,13 @@ class Factual:
         values: World,
         noise: Mapping[str, Noise] | None = None,
         *,
+        outline: Outline | None = None,
         single: bool = False,
         seed: int = 0,
     ) -> None:
         self.scm, self.values, self.single, self.seed = scm, values, single, seed
-        self._noise = dict(noise or {})
+        self._noise, self._outline = dict(noise or {}), outline
+        self._outlines: dict[str, World] = {}
 
     @property
     def n(self) -> int:
@@ -61,6 +68,12 @@ class Factual:
                 self._noise[name] = self.scm.mechanisms[name].abduct(value, parents)
         return self._noise[name]
 
+    def outlines(self, image: str) -> World:
+        """The structures of an image, (n, height, width), bool, by name: found when an answer first needs them, and kept."""
+        if image not in self._outlines:
+            self._outlines[image] = {} if self._outline is None else self._outline(self.values[image])
+        return self._outlines[image]
+
 
 class SCM(nn.Module):
     """`mechanisms`, bound and by name, one for each variable of `graph`."""
@@ -76,21 +89,27 @@ class SCM(nn.Module):
         """The values of the parents of `name`."""
         return {parent: values[parent] for parent in self.graph.parents(name)}
 
-    def propagate(self, factual: Factual, action: World) -> World:
+    def propagate(self, factual: Factual, action: World, region: Region | Tensor = Region()) -> World:
         """The world under `action`, of `factual.n` rows or, for one factual item, of as many as `action` has.
 
-        Only effects of what was set are predicted anew, from the noise of the factual items as it is.
+        Only effects of what was set are predicted anew, from the noise of the factual items as it is; images within `region`,
+        or a mask (n or 1, height, width).
         """
         n = max([factual.n, *map(len, action.values())]) if factual.n else 0
         wide = {name: widen(value, n) for name, value in factual.values.items()}
-        return propagate(
-            self.graph,
-            wide,
-            {name: widen(value, n) for name, value in action.items()},
-            lambda name, parents: self.mechanisms[name].counterfactual(
-                factual.noise(name), parents, factual.seen(name)
-            ),
-        )
+
+        def predict(name: str, parents: World) -> Tensor:
+            mask = self._mask(factual, name, parents, region) if name in self.graph.images else None
+            return self.mechanisms[name].counterfactual(factual.noise(name), parents, factual.seen(name), mask)
+
+        return propagate(self.graph, wide, {name: widen(value, n) for name, value in action.items()}, predict)
+
+    def _mask(self, factual: Factual, image: str, parents: World, region: Region | Tensor) -> Tensor | None:
+        if isinstance(region, Tensor):
+            return region
+        value, before = factual.seen(image)
+        changed = {name: (parents[name] != before[name]).reshape(len(parents[name]), -1).any(1) for name in parents}
+        return region.mask(self.graph, image, value, changed, lambda: factual.outlines(image))
 
     @torch.no_grad()
     def draw(self, n: int, action: World) -> World:

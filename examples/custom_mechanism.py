@@ -8,7 +8,7 @@ import causalimg as ci
 from causalimg.mechanisms.context import Hypernetwork
 
 
-class LaplaceNoise(ci.Likelihood):
+class LaplaceNoise(ci.MaximumLikelihood):
     """v = m(pa) + s(pa) u, with u ~ Laplace(0, 1): heavier tails than a Gaussian's, for numbers without bounds."""
 
     handles = (ci.Continuous,)

@@ -20,7 +20,7 @@ from causalimg.readers.reader import Reader, fingerprint
 ONLY = {"variables": ["left"]}
 
 
-class Brush(ci.Likelihood):
+class Brush(ci.MaximumLikelihood):
     """x = drawing of its parents + z + ε, where z is one number: the mean that is left, and `bias` more at each abduction.
 
     Fresh pixels' noise is `grain` everywhere; the negative log-likelihood is `level` nats per dimension.
@@ -47,7 +47,7 @@ class Brush(ci.Likelihood):
         return ci.Abduction(ci.ImageNoise((z,), left - z), torch.full((len(value),), self.level * value[0].numel()))
 
 
-class Plain(ci.Likelihood):
+class Plain(ci.MaximumLikelihood):
     """A drawing of its parents, and all that is left: no noise of pixels apart."""
 
     handles = (Image,)

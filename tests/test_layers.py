@@ -20,6 +20,7 @@ LAYERS = (
     "guidance",
     "fit",
     "scm",
+    "region",
     "viz",
     "data",
     "testing",

@@ -56,7 +56,7 @@ def test_keeps_the_contract(name):
     check_mechanism(mechanism, ci.Graph.of(age=AGE, site=SITE, v=variable), "v")
 
 
-class Sound(ci.Likelihood):
+class Sound(ci.MaximumLikelihood):
     """v = w (age - 50) / 50 + b + e^s u, to be broken in one place at a time."""
 
     handles = (ci.Continuous,)
@@ -152,8 +152,8 @@ class Uphill(Sound):
 class Blind(Sound):
     """What was seen is forgotten where an answer is asked for."""
 
-    def counterfactual(self, u, parents, seen):
-        return super().counterfactual(u, parents, seen) + 0.1
+    def counterfactual(self, u, parents, seen, region=None):
+        return super().counterfactual(u, parents, seen, region) + 0.1
 
 
 class OneByOne(Sound):

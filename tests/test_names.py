@@ -148,6 +148,7 @@ NAMELESS = {
     "Quantity": "abstract",
     "Edit": "abstract",
     "Likelihood": "abstract",
+    "MaximumLikelihood": "abstract",
     "Metric": "abstract",
     "Term": "abstract",
     "ImageNoise": "a value that mechanisms return",

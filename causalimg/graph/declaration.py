@@ -14,7 +14,7 @@ Written = Sequence[tuple[str, Variable]]
 YAML_WORDS = {"on", "off", "yes", "no", "true", "false", "null", "none"}
 """YAML 1.1 reads these as booleans or null."""
 
-ARGUMENTS = {"self", "title", "variables", "graph", "train", "val", "seed", "log", "n", "do"}
+ARGUMENTS = {"self", "title", "variables", "graph", "train", "val", "seed", "log", "n", "do", "region", "weights"}
 """Attributes of a graph, and arguments of methods that take variables by name."""
 
 

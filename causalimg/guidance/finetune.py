@@ -87,6 +87,7 @@ def finetune(
     val: World | None,
     terms: Sequence[Term],
     *,
+    outlining: Sequence[Reader],
     sampler: Sampler,
     view: View,
     bound: Bound | None,
@@ -96,8 +97,9 @@ def finetune(
 ) -> History:
     """Fine-tune the image mechanism of `scm` in place under `terms` (see `expand`), on the columns of `data`.
 
-    With `val`, the weights with the least loss there (terms and excess over the bound) are kept. The history begins with the
-    sensitivity of the image to its causes before. `bound`: see there; by default there is one where it can do something.
+    `outlining`: readers that find structures besides those that guide. With `val`, the weights with the least loss there (terms
+    and excess over the bound) are kept. The history begins with the sensitivity of the image to its causes before. `bound`: see
+    there; by default there is one where it can do something.
 
     Raises ValueError where nothing is guided, for an image without bounds, and for a bound or a temperature that can do nothing.
     """
@@ -105,9 +107,11 @@ def finetune(
     mechanism = scm.mechanisms[image]
     check(scm.graph, image, mechanism, terms, view)
     bound = allowed_bound(image, mechanism, mechanism.prepare_finetuning([]), bound)
-    step = GuidedStep(scm, image, terms, data, sampler=sampler, view=view, bound=bound)  # moves the readers to the data
+    step = GuidedStep(  # moves the readers to the data
+        scm, image, terms, data, outlining=outlining, sampler=sampler, view=view, bound=bound
+    )
     look = {name: column[:LOOK] for name, column in data.items()}
-    slopes = sensitivity(scm, look, guiding_readers(terms), seed=seed)
+    slopes = sensitivity(scm, look, guiding_readers(terms), step.guides.outlines, seed=seed)
     say(advice(slopes))
     trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
     with only_trainable(trained, within=step):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from causalimg.graph import Continuous, Variable
 from causalimg.readers import Reader
-from causalimg.scm import SCM, Factual
+from causalimg.scm import SCM, Factual, Outline
 from causalimg.values import World, in_batches
 
 IGNORED = 0.2
@@ -24,8 +24,13 @@ BATCH = 64
 
 
 @torch.no_grad()
-def sensitivity(scm: SCM, values: World, readers: Sequence[Reader], *, seed: int = 0) -> dict[str, float]:
-    """By variable that `readers` read and that causes the image: the slope, over all of `values`, batch by batch."""
+def sensitivity(
+    scm: SCM, values: World, readers: Sequence[Reader], outline: Outline | None = None, *, seed: int = 0
+) -> dict[str, float]:
+    """By variable that `readers` read and that causes the image: the slope, over all of `values`, batch by batch.
+
+    `outline` finds the structures near which an answer may change (see `Factual`).
+    """
     reader_of: dict[str, Reader] = {}
     for reader in readers:
         causes = [n for n in reader.can_read(scm.graph) if scm.graph.image_of(n) in scm.graph.descendants(n)]
@@ -33,7 +38,7 @@ def sensitivity(scm: SCM, values: World, readers: Sequence[Reader], *, seed: int
     targets = {name: _targets(scm.graph[name], values[name]) for name in reader_of}
 
     def readings(part: tuple[World, World]) -> World:
-        factual = Factual(scm, part[0], seed=seed)
+        factual = Factual(scm, part[0], outline=outline, seed=seed)
         return {
             name: torch.stack([_reading(factual, reader, name, one) for one in part[1][name].unbind(1)], dim=1)
             for name, reader in reader_of.items()

@@ -27,6 +27,7 @@ from causalimg.mechanisms.mechanism import Noise, Seen, likelihood_of, temper
 from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines
+from causalimg.region import Region
 from causalimg.scm import SCM
 from causalimg.training.randomness import seeded
 from causalimg.values import World, in_batches
@@ -55,9 +56,11 @@ class Held(NamedTuple):
 
 
 class Guides(nn.Module):
-    """The readers that guide, what each of them reads off `image`, and how they see it."""
+    """The readers that guide, what each of them reads off `image`, and how they see it; and the readers that outline."""
 
-    def __init__(self, graph: Graph, image: str, terms: Sequence[Term], view: View) -> None:
+    def __init__(
+        self, graph: Graph, image: str, terms: Sequence[Term], view: View, outlining: Sequence[Reader] = ()
+    ) -> None:
         super().__init__()
         self.graph, self.view = graph, view
         self.bounds = cast(tuple[float, float], cast(Image, graph[image]).bounds)
@@ -65,7 +68,8 @@ class Guides(nn.Module):
         for reader, name in (pair for term in terms for pair in term.reads):
             names = self.reads.setdefault(reader, [])
             names += [name] * (name not in names)
-        self.registered = nn.ModuleList(dict.fromkeys([*self.reads, *(m for term in terms for m in term.modules)]))
+        self.outlining = list(dict.fromkeys([*self.reads, *outlining]))
+        self.registered = nn.ModuleList(dict.fromkeys([*self.outlining, *(m for term in terms for m in term.modules)]))
 
     def factual(self, images: Tensor) -> tuple[World, ...]:
         """The soft answers of every guide on factual `images`."""
@@ -85,8 +89,8 @@ class Guides(nn.Module):
 
     @torch.no_grad()
     def outlines(self, images: Tensor) -> World:
-        """Every structure that a guide outlines, (batch, height, width), bool; where several do, what any of them says."""
-        return outlines(self.reads, images)
+        """Every structure that is outlined, (batch, height, width), bool; where several readers do, what any of them says."""
+        return outlines(self.outlining, images)
 
 
 class GuidedStep(nn.Module):
@@ -102,6 +106,7 @@ class GuidedStep(nn.Module):
         terms: Sequence[Term],
         data: World,
         *,
+        outlining: Sequence[Reader] = (),
         sampler: Sampler,
         view: View,
         bound: Bound | None,
@@ -109,7 +114,7 @@ class GuidedStep(nn.Module):
         super().__init__()
         self.scm, self.image, self.terms, self.sampler, self.view = scm, image, terms, sampler, view
         self.mechanism = scm.mechanisms[image]
-        self.guides = Guides(scm.graph, image, terms, view).to(data[image].device).eval()
+        self.guides = Guides(scm.graph, image, terms, view, outlining).to(data[image].device).eval()
         self.constraint = None if bound is None else Constraint(bound)
         self.others = [name for name in scm.graph if name != image and name not in scm.graph.descendants(image)]
         self.intervened = causes_read(scm.graph, image, terms)
@@ -168,7 +173,9 @@ class GuidedStep(nn.Module):
         world, moved = self.intervene(values)
         seen = Seen(values[self.image], self.scm.parents(values, self.image))
         parents = self.scm.parents(world, self.image)
-        image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen)
+        changed = {name: moved[name] for name in parents if name in moved}
+        region = Region().mask(graph, self.image, seen.value, changed, lambda: batch.outlines)
+        image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen, region)
         held = dict(zip(self.guides.reads, batch.readings, strict=True))
         seen_by: dict[Reader, World] = {}
 

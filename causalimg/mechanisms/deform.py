@@ -13,7 +13,6 @@ as in *Spatial Transformer Networks*, Jaderberg et al., 2015, arXiv:1506.02025.)
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from typing import cast
 
 import torch
@@ -22,11 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from causalimg.graph import Image, Variable
-from causalimg.mechanisms.blocks import Stage, double, perceptron
+from causalimg.mechanisms.blocks import perceptron
 from causalimg.mechanisms.context import Context
 from causalimg.mechanisms.edited import Edit
-from causalimg.mechanisms.hierarchy import Encoder, check_divisible, kernels_of
+from causalimg.mechanisms.hierarchy import check_divisible, kernels_of
 from causalimg.mechanisms.mechanism import Values
+from causalimg.mechanisms.unet import UNet
 
 STRIDE, FARTHEST = 1 / 16, 0.5
 """How far a move of one takes a pixel, and how far any may, along each axis: in halves of the image's side."""
@@ -55,11 +55,7 @@ class Deform(Edit):
         self.context = Context(parents)
         self.answers = nn.Buffer(torch.zeros(self.context.width))
         self.mix = nn.Sequential(perceptron(self.context.width, self.embedding), nn.Linear(self.embedding, self.basis))
-        self.encoder = Encoder(channels, self.widths, kernels, 0, 1)
-        self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(self.widths))
-        self.stages = nn.ModuleList(
-            Stage(width, 0, 1, kernel) for width, kernel in zip(self.widths[:-1], kernels[:-1], strict=True)
-        )
+        self.unet = UNet(channels, self.widths, kernels, 0, 1)
         self.maps = nn.Conv2d(self.widths[0], self.basis, 1)
         self.leave = nn.Conv2d(self.basis, 2 + channels, 1, bias=False)
         nn.init.zeros_(self.leave.weight)  # nothing is changed yet
@@ -78,11 +74,7 @@ class Deform(Edit):
 
     def features(self, unit: Tensor) -> Tensor:
         """B(x) of images in [0, 1]: (batch, basis, height / 2, width / 2)."""
-        encoded = self.encoder(2 * unit - 1, None)
-        features = encoded[-1]
-        for level in reversed(range(len(self.up))):
-            features = self.stages[level](encoded[level] + double(features, self.up[level]), None)
-        maps: Tensor = self.maps(F.silu(features))
+        maps: Tensor = self.maps(F.silu(self.unet(2 * unit - 1, None)))
         return maps
 
     def _mixed(self, parents: Values) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Image, Variable
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Values
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Values, laid_into
 
 
 class Edit(Configured, ABC):
@@ -76,10 +76,11 @@ class Edited(Mechanism):
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         return self.base.loss(value, parents)
 
-    def counterfactual(self, u: Noise, parents: Values, seen: Seen) -> Tensor:
-        answer = self.base.counterfactual(u, parents, seen)
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None) -> Tensor:
+        answer = self.base.counterfactual(u, parents, seen, region)
         low, high = self.bounds
-        return self.edit(answer, seen.parents, parents).clamp(low, high) if parents else answer
+        edited = self.edit(answer, seen.parents, parents).clamp(low, high) if parents else answer
+        return laid_into(region, edited, seen.value)
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)

@@ -26,7 +26,7 @@ from torch.nn.functional import softplus
 
 from causalimg.graph import Continuous
 from causalimg.mechanisms.context import Hypernetwork
-from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows
 from causalimg.mechanisms.supports import Standardise
 from causalimg.training.recipe import Recipe
 
@@ -34,7 +34,7 @@ BOX = 5.0
 """Half the width of the spline, in standard deviations of what the parents leave open."""
 
 
-class ConditionalFlow(Likelihood):
+class ConditionalFlow(MaximumLikelihood):
     """Conditional affine and spline flow for `Continuous` variables, within their bounds.
 
     `bins` of the spline (0: the affine part alone), `width` of the network that sees the parents.

@@ -19,14 +19,14 @@ from torch.distributions import Gumbel
 
 from causalimg.graph import Categorical
 from causalimg.mechanisms.context import Hypernetwork
-from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows
 from causalimg.training.recipe import Recipe
 
 LEAD = 1e-4
 """By how much the factual level wins at least: rounding must not turn a draw."""
 
 
-class GumbelMax(Likelihood):
+class GumbelMax(MaximumLikelihood):
     """Gumbel-max mechanism for `Categorical` variables; `width` of the network that gives the logits."""
 
     handles = (Categorical,)

@@ -30,12 +30,12 @@ from causalimg.mechanisms.hierarchy import (
     check_divisible,
     kernels_of,
 )
-from causalimg.mechanisms.mechanism import Abduction, ImageNoise, Likelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import Abduction, ImageNoise, MaximumLikelihood, Noise, Values, rows
 from causalimg.mechanisms.pixels import LIKELIHOODS
 from causalimg.training.recipe import Recipe
 
 
-class HVAE(Likelihood):
+class HVAE(MaximumLikelihood):
     """Hierarchical VAE for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
 
     `widths` are the channels per resolution, fine to coarse: the finest is half the image's, each further one half again.

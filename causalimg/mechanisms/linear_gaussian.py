@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from causalimg.errors import check_known
 from causalimg.graph import Categorical, Continuous
 from causalimg.mechanisms.context import Context
-from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows
 
 
-class LinearGaussian(Likelihood):
+class LinearGaussian(MaximumLikelihood):
     """Linear in its parents with Gaussian noise, for `Continuous` variables without bounds.
 
     Made with coefficients in natural units it is a known truth; `weights` by parent, one per level for a categorical one,

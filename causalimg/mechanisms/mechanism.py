@@ -5,11 +5,11 @@
     abduct(value, parents) -> u          the noise that explains the value
     loss(value, parents)   -> (batch,)   what `fit` minimises
 
-A mechanism that can say how likely a value was is a `Likelihood`: it has `explain(value, parents) -> u, nll` besides. A bound on
-the likelihood, a score and a report ask for that type.
+A mechanism that can say how likely a value was is a `Likelihood`: it has `explain(value, parents) -> u, nll` besides. A score and
+a report ask for that type. One that is fitted by it is a `MaximumLikelihood`.
 
-A counterfactual is ``predict(abduct(v, pa), pa')``. Where what was seen counts beyond the noise that explains it (an edit
-of the image, see `edited`), a mechanism has its own `counterfactual`.
+A counterfactual is ``predict(abduct(v, pa), pa')``, in a region if one is given. Where what was seen counts beyond the noise that
+explains it (an edit of the image, see `edited`; a region, see `flow_matching`), a mechanism has its own `counterfactual`.
 
 Values are in natural units: a continuous variable is float32 of shape (batch,), a categorical one int64 level indices of shape
 (batch,), an image float32 of shape (batch, channels, height, width). Parents arrive by name.
@@ -74,10 +74,11 @@ class Abduction(NamedTuple):
 class Mechanism(Configured, ABC):
     """How a variable comes about from its parents and noise.
 
-    To write one, subclass it (or `Likelihood`). Annotated class attributes are settings (see `Configured`). `build` makes the
-    layers once `variable` and `parents` are known; then come the four methods of the contract. `loss` is differentiable in the
-    parameters, `predict` in the noise and in the parents. ``predict(abduct(v, pa), pa)`` returns ``v``, to `tolerance`,
-    whatever `abduct` draws. Noise of one sample serves every row of `parents`. `causalimg.testing.check_mechanism` tests it.
+    To write one, subclass it (or `Likelihood`, or `MaximumLikelihood`). Annotated class attributes are settings (see
+    `Configured`). `build` makes the layers once `variable` and `parents` are known; then come the four methods of the contract.
+    `loss` is differentiable in the parameters, `predict` in the noise and in the parents. ``predict(abduct(v, pa), pa)`` returns
+    ``v``, to `tolerance`, whatever `abduct` draws. Noise of one sample serves every row of `parents`.
+    `causalimg.testing.check_mechanism` tests it.
     """
 
     handles: ClassVar[tuple[type[Variable], ...]]
@@ -117,12 +118,13 @@ class Mechanism(Configured, ABC):
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         """What `fit` minimises, shape (batch,): summed over the dimensions of a value."""
 
-    def counterfactual(self, u: Noise, parents: Values, seen: Seen) -> Tensor:
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None) -> Tensor:
         """The value under `parents`, where `seen` is what was seen and `u` explains it: shape (batch, *variable.value_shape).
 
-        Under the parents that were seen it is what was seen, to `tolerance`. By default, what `predict` gives.
+        Under the parents that were seen it is what was seen, to `tolerance`; and so it is outside the `region` of an image,
+        (batch, height, width), 1 where it may change, 0 where not. By default, what `predict` gives, laid into the region.
         """
-        return self.predict(u, parents)
+        return laid_into(region, self.predict(u, parents), seen.value)
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         """See the training data once, before training: the place to fit standardisation. Extend it with ``super()``."""
@@ -169,15 +171,24 @@ class Mechanism(Configured, ABC):
         return made
 
 
-class Likelihood(Mechanism, ABC):
-    """A mechanism that says how likely a value was: exactly, or by a bound on it.
+def laid_into(region: Tensor | None, answer: Tensor, value: Tensor) -> Tensor:
+    """`answer` within `region`, and `value` outside it; images (batch, channels, height, width). Without a region, `answer`."""
+    return answer if region is None else value + region[:, None] * (answer - value)
 
-    Write `explain` in place of `abduct` and `loss`. Write `abduct` too where the noise alone costs less.
-    """
+
+class Likelihood(Mechanism, ABC):
+    """A mechanism that says how likely a value was: exactly, or by a bound on it."""
 
     @abstractmethod
     def explain(self, value: Tensor, parents: Values) -> Abduction:
         """The noise that explains `value`, and (a bound on) the negative log-likelihood of `value`, in one pass."""
+
+
+class MaximumLikelihood(Likelihood, ABC):
+    """A mechanism whose likelihood is what `fit` maximises.
+
+    Write `explain` in place of `abduct` and `loss`. Write `abduct` too where the noise alone costs less.
+    """
 
     def abduct(self, value: Tensor, parents: Values) -> Noise:
         return self.explain(value, parents).u

@@ -85,6 +85,22 @@ def nothing_asked_changes_nothing(case: Case) -> None:
         case.check_same(case.mechanism.counterfactual(u, case.parents, seen), case.value)
 
 
+def a_region_bounds_the_change(case: Case) -> None:
+    """counterfactual leaves an image outside its region as it was seen, to the mechanism's tolerance; a region of all is none."""
+    if not isinstance(case.variable, Image):
+        return
+    changed, seen = case.rows(slice(None), shift=1), Seen(case.value, case.parents)
+    region = torch.zeros_like(case.value[:, 0])
+    region[..., : region.shape[-1] // 2] = 1.0
+    with torch.no_grad():
+        u = case.abduct()
+        answer, free, everywhere = (
+            case.mechanism.counterfactual(u, changed, seen, mask) for mask in (region, None, torch.ones_like(region))
+        )
+    case.check_same(torch.where(region[:, None] > 0, case.value, answer), case.value)
+    assert_close(everywhere, free, rtol=1e-4, atol=1e-4 * case.scale)
+
+
 def one_noise_serves_every_row_of_parents(case: Case) -> None:
     """predict and counterfactual with the noise of one sample answer for every row of parents."""
     if not case.parents:
@@ -155,6 +171,7 @@ LAWS: tuple[Law, ...] = (
     explaining_is_abduction_with_a_likelihood,
     prediction_undoes_abduction,
     nothing_asked_changes_nothing,
+    a_region_bounds_the_change,
     one_noise_serves_every_row_of_parents,
     rows_do_not_mix,
     prediction_is_differentiable,
