@@ -1,8 +1,8 @@
 """Where an image may change: near the structures that belong to what changed.
 
-An image follows all of its causes everywhere, also where it follows them by chance alone: what goes with a small heart in the data
-comes along. What a variable measures on a structure is therefore changed near that structure, and only there. A cause that is
-measured nowhere (sex, the scanner) may change the whole image, and so does one whose structure nobody outlines.
+An image follows its causes everywhere, also where it follows them by chance alone: what goes with a small heart in the data comes
+along. What is measured on a structure is therefore changed near that structure, and only there. A cause that is measured nowhere
+(sex, the scanner) may change the whole image, and so may one whose structure nobody outlines.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ def _names(given: object) -> object:
 class Region(Spec):
     """The surroundings of structures.
 
-    `structures`: by default those of what changed. They are widened by `margin`, and the border is blurred over `soft`, both shares
-    of the image's height. With a margin of 1 the region is the whole image.
+    `structures`: by default those of what changed. They are widened by `margin`, and the border is blurred over `soft`, both
+    shares of the image's height. With a margin of 1 the region is the whole image.
     """
 
     structures: Annotated[tuple[str, ...], BeforeValidator(_names)] | None = None

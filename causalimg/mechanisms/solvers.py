@@ -1,4 +1,4 @@
-"""Solvers of ordinary differential equations with a fixed number of steps, so that the rows of a batch don't matter to each other.
+"""Solvers of ordinary differential equations with a fixed number of steps, so that batch mates don't matter to each other.
 
 Each takes a velocity ``v(x, t)``, a start x (batch, ...) and the times to pass, from first to last, in either direction.
 """
@@ -32,9 +32,9 @@ def midpoint(velocity: Velocity, x: Tensor, times: Sequence[float]) -> Tensor:
 
 def adams(velocity: Velocity, x: Tensor, times: Sequence[float]) -> Tensor:
     """Second order, one evaluation a step: Adams and Bashforth's rule for steps of any length, after a step of `midpoint`."""
-    x_next = midpoint(velocity, x, times[:2])
-    before, now = velocity(x, times[0]), None
-    x = x_next
+    before = velocity(x, times[0])
+    half = (times[1] - times[0]) / 2
+    x = x + 2 * half * velocity(x + half * before, times[0] + half)
     for (t0, t), (_, after) in pairwise(pairwise(times)):
         now = velocity(x, t)
         step, ratio = after - t, (after - t) / (t - t0)
