@@ -43,6 +43,7 @@ from causalimg.guidance import Uniform as Uniform
 from causalimg.guidance import View as View
 from causalimg.guidance import distances as distances
 from causalimg.guidance import preset as preset
+from causalimg.guided import Guided as Guided
 from causalimg.mechanisms import HVAE as HVAE
 from causalimg.mechanisms import Abduction as Abduction
 from causalimg.mechanisms import ConditionalFlow as ConditionalFlow
@@ -58,6 +59,7 @@ from causalimg.mechanisms import LinearGaussian as LinearGaussian
 from causalimg.mechanisms import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms import Mechanism as Mechanism
 from causalimg.mechanisms import Seen as Seen
+from causalimg.mechanisms import Weighted as Weighted
 from causalimg.mechanisms.context import Context as Context
 from causalimg.model import CausalModel as CausalModel
 from causalimg.model import compile as compile

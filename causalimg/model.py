@@ -24,9 +24,10 @@ from causalimg.guidance import Bound, Permuted, Sampler, Term, View
 from causalimg.guidance.finetune import expand, finetune, guiding_readers
 from causalimg.guidance.sensitivity import sensitivity
 from causalimg.mechanisms import Mechanism, default_mechanism
+from causalimg.mechanisms.mechanism import Weights
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.region import Region, as_mask
+from causalimg.region import Region, Where
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
 from causalimg.training.randomness import seeded
@@ -141,7 +142,14 @@ class CausalModel(SCM):
     # -- questions -----------------------------------------------------------------------------------------------------
 
     def do(
-        self, x: Any, /, *, seed: int = 0, region: Region | str | Any = Region(), **interventions: Any
+        self,
+        x: Any,
+        /,
+        *,
+        seed: int = 0,
+        region: Where = Region(),
+        weights: Weights | None = None,
+        **interventions: Any,
     ) -> Counterfactual:
         """The world that would have been, had the variables been as `interventions` say.
 
@@ -150,13 +158,14 @@ class CausalModel(SCM):
         value per item, or a callable on the factual value, such as `scale(1.2)` or `shift(-10)`. Several values for one item
         are as many questions. The same `seed` gives the same answer; what was abducted before has the seed it was given then.
         `region`: where images may change, a `Region`, a structure by name, or a mask (height, width) or (batch, height, width);
-        by default near the structures of what changes, and everywhere for causes that are measured nowhere.
+        by default near the structures of what changes, and everywhere for causes that are measured nowhere. `weights`: how
+        strongly an image follows a parent, where its mechanism is `Weighted`, such as ``weights={"lv_area": 2.0}``.
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, and variables that are neither given
         nor readable.
         """
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
-        return self.predict(factual, self.act(factual, **interventions), region=region)
+        return self.predict(factual, self.act(factual, **interventions), region=region, weights=weights)
 
     @torch.no_grad()
     def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
@@ -180,19 +189,22 @@ class CausalModel(SCM):
         return action
 
     @torch.no_grad()
-    def predict(self, factual: Factual, action: World, /, *, region: Region | str | Any = Region()) -> Counterfactual:
+    def predict(
+        self,
+        factual: Factual,
+        action: World,
+        /,
+        *,
+        region: Where = Region(),
+        weights: Weights | None = None,
+    ) -> Counterfactual:
         """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was."""
         if factual.scm is not self:
             raise ValueError(
                 "this Factual was abducted by another model: its noise means nothing here; abduct it again"
             )
-        world = self.propagate(factual, action, self._region(region, factual))
+        world = self.propagate(factual, action, region, weights)
         return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
-
-    def _region(self, given: Any, factual: Factual) -> Region | Tensor:
-        if isinstance(given, Region | str):
-            return given if isinstance(given, Region) else Region(structures=given)
-        return as_mask(given, self.graph[self._only_image()].value_shape, factual.n).to(self.device)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one."""

@@ -6,7 +6,7 @@ along. What is measured on a structure is therefore changed near that structure,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import BeforeValidator, NonNegativeFloat
@@ -79,17 +79,20 @@ class Region(Spec):
         return here[:, None, None] * (torch.ones_like(image[:, 0]) if mask is None else mask)
 
 
-def as_mask(given: object, shape: Sequence[int], n: int) -> Tensor:
-    """A user's own region, bool or within [0, 1], as (n or 1, height, width) for images of `shape`.
+Where = Region | str | Any
+"""A region: a `Region`, a structure by name, or a mask of the user's, bool or within [0, 1]."""
 
-    Raises ValueError for another shape or values outside [0, 1].
+
+def as_mask(given: Any, shape: Sequence[int], n: int, device: torch.device) -> Tensor:
+    """A user's own mask as (n or 1, height, width) for images of `shape`.
+
+    Raises ValueError for another shape, or values outside [0, 1].
     """
-    mask = torch.as_tensor(given, dtype=torch.float32)
+    mask = torch.as_tensor(given, dtype=torch.float32, device=device)
     height, width = shape[-2:]
     if mask.shape not in ((height, width), (1, height, width), (n, height, width)):
-        raise ValueError(
-            f"region: expected shape ({height}, {width}) or ({n}, {height}, {width}), got {tuple(mask.shape)}"
-        )
+        expected = f"({height}, {width}) or ({n}, {height}, {width})"
+        raise ValueError(f"region: expected a mask of shape {expected}, got {tuple(mask.shape)}")
     if not bool(((mask >= 0) & (mask <= 1)).all()):
         raise ValueError(f"region: expected values within [0, 1], got {mask.min():g} to {mask.max():g}")
     return mask.reshape(-1, height, width)

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Weighted, Weights
 from causalimg.propagation import propagate
-from causalimg.region import Region
+from causalimg.region import Region, Where, as_mask
 from causalimg.training.randomness import seeded
 from causalimg.values import World, widen
 
@@ -89,27 +90,37 @@ class SCM(nn.Module):
         """The values of the parents of `name`."""
         return {parent: values[parent] for parent in self.graph.parents(name)}
 
-    def propagate(self, factual: Factual, action: World, region: Region | Tensor = Region()) -> World:
+    def propagate(
+        self, factual: Factual, action: World, region: Where = Region(), weights: Weights | None = None
+    ) -> World:
         """The world under `action`, of `factual.n` rows or, for one factual item, of as many as `action` has.
 
-        Only effects of what was set are predicted anew, from the noise of the factual items as it is; images within `region`,
-        or a mask (n or 1, height, width).
+        Only effects of what was set are predicted anew, from the noise of the factual items as it is; images within `region`, and
+        by `weights` other than their mechanisms' own (see `Weighted`). Raises ValueError for a region that won't do, and for
+        weights of what no such mechanism follows.
         """
+        followed = [name for m in self.mechanisms.values() if isinstance(m, Weighted) for name in m.parents]
+        check_known("parent of a mechanism with weights", weights or {}, followed)
         n = max([factual.n, *map(len, action.values())]) if factual.n else 0
         wide = {name: widen(value, n) for name, value in factual.values.items()}
 
         def predict(name: str, parents: World) -> Tensor:
+            mechanism, asked = self.mechanisms[name], (factual.noise(name), parents, factual.seen(name))
             mask = self._mask(factual, name, parents, region) if name in self.graph.images else None
-            return self.mechanisms[name].counterfactual(factual.noise(name), parents, factual.seen(name), mask)
+            if weights and isinstance(mechanism, Weighted):
+                return mechanism.counterfactual(*asked, mask, {k: w for k, w in weights.items() if k in parents})
+            return mechanism.counterfactual(*asked, mask)
 
         return propagate(self.graph, wide, {name: widen(value, n) for name, value in action.items()}, predict)
 
-    def _mask(self, factual: Factual, image: str, parents: World, region: Region | Tensor) -> Tensor | None:
-        if isinstance(region, Tensor):
-            return region
+    def _mask(self, factual: Factual, image: str, parents: World, region: Where) -> Tensor | None:
         value, before = factual.seen(image)
-        changed = {name: (parents[name] != before[name]).reshape(len(parents[name]), -1).any(1) for name in parents}
-        return region.mask(self.graph, image, value, changed, lambda: factual.outlines(image))
+        rows = max(map(len, parents.values()), default=len(value))
+        if not isinstance(region, Region | str):
+            return as_mask(region, value.shape[1:], rows, value.device)
+        near = region if isinstance(region, Region) else Region(structures=(region,))
+        changed = {name: (parents[name] != before[name]).reshape(rows, -1).any(1) for name in parents}
+        return near.mask(self.graph, image, value, changed, lambda: factual.outlines(image))
 
     @torch.no_grad()
     def draw(self, n: int, action: World) -> World:

@@ -15,6 +15,7 @@ LAYERS = (
     "demo",
     "study",
     "evaluation",
+    "guided",
     "model",
     "counterfactual",
     "guidance",

@@ -29,6 +29,7 @@ BOUNDS = {
 BOTH = ["age", "site"]
 DEFORM = ci.Deform(widths=(4, 8), basis=4, embedding=4)
 TINY = {"widths": (4, 8), "latents": (2, 2), "embedding": 4}
+FLOW = {"widths": (4, 8), "embedding": 4, "steps": 2}
 
 MECHANISMS = {
     **{f"spline, {name}": (ci.ConditionalFlow(), ci.Continuous(bounds=b, parents=BOTH)) for name, b in BOUNDS.items()},
@@ -45,6 +46,12 @@ MECHANISMS = {
     "HVAE, edited": (ci.Edited(base=ci.HVAE(**TINY), edit=DEFORM), ci.Image(shape=(1, 8, 8), parents=BOTH)),
     "HVAE, edited, root": (ci.Edited(base=ci.HVAE(**TINY), edit=DEFORM), ci.Image(shape=(3, 8, 8))),
     "HVAE, discretised, root": (ci.HVAE(**TINY, likelihood="discretised"), ci.Image(shape=(3, 8, 8))),
+    "flow matching": (ci.FlowMatching(**FLOW), ci.Image(shape=(1, 8, 8), parents=BOTH)),
+    "flow matching, root": (ci.FlowMatching(**FLOW, solver="adams"), ci.Image(shape=(3, 8, 8))),
+    "flow matching, edited": (
+        ci.Edited(base=ci.FlowMatching(**FLOW), edit=DEFORM),
+        ci.Image(shape=(1, 8, 8), bounds=(-1, 3), parents=BOTH),
+    ),
     "example": (example.LaplaceNoise(), ci.Continuous(parents=BOTH)),
     "example, root": (example.LaplaceNoise(), ci.Continuous()),
 }

@@ -16,3 +16,4 @@ from causalimg.mechanisms.mechanism import Likelihood as Likelihood
 from causalimg.mechanisms.mechanism import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms.mechanism import Mechanism as Mechanism
 from causalimg.mechanisms.mechanism import Seen as Seen
+from causalimg.mechanisms.mechanism import Weighted as Weighted

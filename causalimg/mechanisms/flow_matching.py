@@ -37,7 +37,7 @@ from causalimg.errors import check_known
 from causalimg.graph import Image, Variable
 from causalimg.mechanisms.blocks import perceptron
 from causalimg.mechanisms.hierarchy import Embedding, check_divisible, kernels_of
-from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Seen, Values, rows
+from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Seen, Values, Weighted, Weights, rows
 from causalimg.mechanisms.solvers import SOLVERS, Velocity
 from causalimg.mechanisms.unet import UNet
 from causalimg.training.recipe import Recipe
@@ -54,7 +54,7 @@ class FlowNoise(NamedTuple):
     residual: Tensor
 
 
-class FlowMatching(Likelihood):
+class FlowMatching(Likelihood, Weighted):
     """Conditional flow for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
 
     `widths` are the channels of its U-Net per resolution, fine to coarse, from half the image's size, each with `blocks` residual
@@ -128,14 +128,8 @@ class FlowMatching(Likelihood):
         return Abduction(noise, per_pixel.sum(1) - gathered[:, 0])
 
     def counterfactual(
-        self,
-        u: Noise,
-        parents: Values,
-        seen: Seen,
-        region: Tensor | None = None,
-        weights: Mapping[str, float | Tensor] | None = None,
+        self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
     ) -> Tensor:
-        """See `Mechanism.counterfactual`. `weights`, by parent, replace the mechanism's own."""
         start, residual = cast(FlowNoise, u)
         start, follow = _wide(start, rows(u, parents)), self._following(seen.parents, parents, weights or {})
         if region is None:
@@ -156,7 +150,7 @@ class FlowMatching(Likelihood):
     def _velocity(self, parents: Values) -> Velocity:
         return lambda x, t: self.velocity(x, x.new_full((1,), t), parents)
 
-    def _following(self, before: Values, after: Values, weights: Mapping[str, float | Tensor]) -> Velocity:
+    def _following(self, before: Values, after: Values, weights: Weights) -> Velocity:
         """The velocity towards `after`, as the module's derivation has it: the sum, by the velocities that count in it."""
         check_known("parent", weights, self.parents)
         own = dict(zip(self.parents, self.weights.tolist(), strict=True)) | dict(weights)

@@ -171,6 +171,27 @@ class Mechanism(Configured, ABC):
         return made
 
 
+Weights = Mapping[str, float | Tensor]
+"""By parent, how strongly an answer follows it: a number, or one for each row, (batch,)."""
+
+
+class Weighted(Mechanism, ABC):
+    """A mechanism whose answers follow each of its parents with a weight: 1 as it was fitted, more for a stronger effect.
+
+    `weights`, (parents,), are its own, in the order of `parents`: a buffer that `build` makes and calibration sets.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.weights: Tensor
+
+    @abstractmethod
+    def counterfactual(
+        self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
+    ) -> Tensor:
+        """See `Mechanism.counterfactual`. `weights`, by parent, replace the mechanism's own."""
+
+
 def laid_into(region: Tensor | None, answer: Tensor, value: Tensor) -> Tensor:
     """`answer` within `region`, and `value` outside it; images (batch, channels, height, width). Without a region, `answer`."""
     return answer if region is None else value + region[:, None] * (answer - value)

@@ -1,0 +1,64 @@
+"""Weights for which an image follows its causes as far as was asked.
+
+A fitted mechanism may follow a cause less than the data do, or more. With the weight w of a parent (see `Weighted`) the reading
+of a guide moves by s(w) of what was asked (see `sensitivity`); the weight that is kept is where s(w) = 1, on a grid, by
+interpolation. Of a level it is the least weight that does as well as the best.
+"""
+
+import torch
+from torch import Tensor
+
+from causalimg.graph import Continuous, Graph
+from causalimg.guidance.sensitivity import sensitivity
+from causalimg.mechanisms import Weighted
+from causalimg.readers import Reader
+from causalimg.scm import SCM, Outline
+from causalimg.values import World
+
+GRID = (0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Weights that are tried."""
+
+AS_GOOD = 0.01
+"""A share of right levels that is this near to the best is as good."""
+
+
+def calibrate(
+    scm: SCM, values: World, readers: list[Reader], outline: Outline | None = None, *, seed: int = 0
+) -> World:
+    """Set the weights of every `Weighted` mechanism of an image for the parents that `readers` read, on held-out `values`.
+
+    Returns the weights by image, (parents,).
+    """
+    weighted = {name: m for name in scm.graph.images if isinstance(m := scm.mechanisms[name].unwrapped, Weighted)}
+    if not weighted:
+        return {}
+    slopes = []
+    for weight in GRID:
+        for mechanism in weighted.values():
+            mechanism.weights.fill_(weight)
+        slopes.append(sensitivity(scm, values, readers, outline, seed=seed))
+    for mechanism in weighted.values():
+        chosen = [
+            _best(scm.graph, name, [by[name] for by in slopes]) if name in slopes[0] else 1.0
+            for name in mechanism.parents
+        ]
+        mechanism.weights.copy_(torch.tensor(chosen))
+    return {name: mechanism.weights.clone() for name, mechanism in weighted.items()}
+
+
+def _best(graph: Graph, name: str, slopes: list[float]) -> float:
+    if not isinstance(graph[name], Continuous):
+        return next(w for w, share in zip(GRID, slopes, strict=True) if share >= max(slopes) - AS_GOOD)
+    return float(crossing(torch.tensor(GRID), torch.tensor([slopes]), torch.ones(1)))
+
+
+def crossing(x: Tensor, y: Tensor, level: Tensor) -> Tensor:
+    """Where y (rows, points) first comes to `level` (rows,), by linear interpolation in x (points,); else where it is nearest."""
+    gap = y - level[:, None]
+    crossed = gap[:, :-1] * gap[:, 1:] <= 0
+    first = crossed.float().argmax(1, keepdim=True)
+    left, right = gap.gather(1, first), gap.gather(1, first + 1)
+    share = torch.where(left == right, 0.0, left / (left - right))
+    between = torch.lerp(x[first], x[first + 1], share)
+    nearest = x[gap.abs().argmin(1, keepdim=True)]
+    return torch.where(crossed.any(1, keepdim=True), between, nearest)[:, 0]

@@ -1,0 +1,102 @@
+"""A model whose answers meet what was asked, by the reading of a guide: nothing is trained.
+
+A weight of a cause (see `Weighted`) that is right on average is too small for one image and too large for another. Here it is
+found for every question: the model is asked under several weights, the guide reads the answers softly, and the weight is taken at
+which its reading has moved as far as was asked, by interpolation. One more answer, under that weight, is given.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from causalimg.counterfactual import Counterfactual
+from causalimg.graph import Continuous, Graph
+from causalimg.guidance.calibrate import crossing
+from causalimg.mechanisms import Mechanism, Weighted
+from causalimg.model import CausalModel
+from causalimg.readers.reader import Reader, fingerprint
+from causalimg.region import Region, Where
+from causalimg.scm import Factual
+from causalimg.values import World, widen
+
+TRIED = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""Weights that are tried, in terms of the mechanism's own. With 0 nothing changes."""
+
+
+class Guided:
+    """`model`, asked under the weights at which `reader` reads what was asked for.
+
+    ``Guided(model, segmentor).do(x, lv_area=900.0)``. The reader counts as a guide: it may not judge. Raises ValueError where it
+    reads no number that a mechanism with weights follows.
+    """
+
+    def __init__(self, model: CausalModel, reader: Reader) -> None:
+        self.model, self.reader = model, reader
+        self.names = [name for name in reader.can_read(model.graph) if self._follows(name)]
+        if not self.names:
+            raise ValueError(
+                f"{reader.describe()} reads no number that a mechanism with weights (see Weighted) follows"
+            )
+
+    def _follows(self, name: str) -> bool:
+        mechanism = self.model.mechanisms[self.graph.image_of(name)]
+        return (
+            isinstance(mechanism, Weighted) and name in mechanism.parents and isinstance(self.graph[name], Continuous)
+        )
+
+    @property
+    def graph(self) -> Graph:
+        """What causes what."""
+        return self.model.graph
+
+    @property
+    def mechanisms(self) -> Mapping[str, Mechanism]:
+        """Those of the model."""
+        return self.model.mechanisms
+
+    @property
+    def guided_by(self) -> list[str]:
+        """The fingerprints of who guided the model, and of the reader."""
+        return [*self.model.guided_by, fingerprint(self.reader)]
+
+    def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
+        """See `CausalModel.abduct`."""
+        return self.model.abduct(x, seed=seed)
+
+    def do(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Counterfactual:
+        """See `CausalModel.do`. Costs an answer for each of `TRIED` but 0, and one more."""
+        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
+        action = self.model.act(factual, **interventions)
+        return self.model.predict(factual, action, region=region, weights=self._weights(factual, action, region))
+
+    @torch.no_grad()
+    def _weights(self, factual: Factual, action: World, region: Any) -> dict[str, float | Tensor]:
+        """By parent, the weight of every row, (n,)."""
+        names = [n for n in self.names if n in action or n in self.graph.descendants(*action)]
+        own = {name: self._own(name) for name in names}
+        worlds = [factual.values]
+        for share in TRIED[1:] if names else ():
+            weights: dict[str, float | Tensor] = {name: share * own[name] for name in names}
+            worlds.append(self.model.propagate(factual, action, region, weights))
+        read = (
+            [self.reader.read(world[self._image(names)], self.graph, names, soft=True) for world in worlds]
+            if names
+            else []
+        )
+        return {name: own[name] * self._share(name, worlds, read) for name in names}
+
+    def _share(self, name: str, worlds: list[World], read: list[World]) -> Tensor:
+        """Of `TRIED`, the place where the reading has moved by as much as `name` was to move: (n,)."""
+        n = len(worlds[-1][name])
+        readings = torch.stack([widen(each[name], n) for each in read], dim=1)
+        asked = worlds[-1][name] - worlds[0][name]
+        return crossing(torch.tensor(TRIED).to(readings), readings, readings[:, 0] + asked)
+
+    def _image(self, names: list[str]) -> str:
+        return self.graph.image_of(names[0])
+
+    def _own(self, name: str) -> float:
+        mechanism = cast(Weighted, self.mechanisms[self.graph.image_of(name)])
+        return float(mechanism.weights[list(mechanism.parents).index(name)])

@@ -1,0 +1,257 @@
+"""A flow as image mechanism: its solvers, its likelihood and its answers against closed forms, and the road with a small one."""
+
+import math
+
+import pytest
+import torch
+from test_model import Disc, Threshold, discs
+
+import causalimg as ci
+from causalimg.guidance.calibrate import calibrate, crossing
+from causalimg.mechanisms.solvers import SOLVERS
+
+AGE = ci.Continuous(unit="year", bounds=(0, 110))
+DOSE = ci.Continuous(unit="mg", bounds=(0, None))
+TINY = {"widths": (8, 16), "embedding": 16}
+
+
+def bound(kind=ci.FlowMatching, shape=(1, 8, 8), bounds=(0, 1), **settings):
+    graph = ci.Graph.of(age=AGE, dose=DOSE, x=ci.Image(shape=shape, parents=["age", "dose"], bounds=bounds))
+    torch.manual_seed(0)
+    return kind(**{**TINY, **settings}).bind(graph, "x")
+
+
+def stirred(**settings):
+    """One that has learnt something: new, it is blind to its parents."""
+    flow = bound(**settings)
+    for parameter in flow.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return flow
+
+
+def family(n=6, shape=(1, 8, 8)):
+    draw = torch.Generator().manual_seed(1)
+    parents = {"age": 80 * torch.rand(n, generator=draw), "dose": 5 * torch.rand(n, generator=draw)}
+    return 0.2 + 0.6 * torch.rand(n, *shape, generator=draw), parents
+
+
+class Normal(ci.FlowMatching):
+    """The flow from N(0, 1) to N(m(pa), s²) in closed form: v = m + (t s² - (1 - t)) / ((1 - t)² + t² s²) (x - t m)."""
+
+    spread = 0.3
+
+    def mean(self, parents):
+        return (0.01 * parents["age"] - 0.1 * parents["dose"]).reshape(-1, 1, 1, 1)
+
+    def velocity(self, x, t, parents):
+        m, t = self.mean(parents), t.reshape(-1, 1, 1, 1)
+        rate = (t * self.spread**2 - (1 - t)) / ((1 - t) ** 2 + t**2 * self.spread**2)
+        return m + rate * (x - t * m)
+
+
+# -- solvers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "order", "evaluations"), [("euler", 1, 1), ("midpoint", 2, 2), ("adams", 2, 1)])
+def test_a_solver_has_its_order_and_costs_what_it_says(name, order, evaluations):
+    calls = []
+
+    def velocity(x, t):
+        calls.append(t)
+        return math.cos(t) * x
+
+    def miss(steps):
+        calls.clear()
+        times = [(k / steps) ** 1.2 for k in range(steps + 1)]
+        end = SOLVERS[name](velocity, torch.ones(1, dtype=torch.float64), times)
+        return (end - math.exp(math.sin(1))).abs().item()
+
+    few, many = miss(20), miss(40)
+    assert len(calls) == 40 * evaluations + (name == "adams")
+    assert 0.7 * 2**order < few / many < 1.4 * 2**order
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_solver_goes_back_the_way_it_came(name):
+    times = [k / 200 for k in range(201)]
+    there = SOLVERS[name](lambda x, t: -x, torch.ones(3), times)
+    back = SOLVERS[name](lambda x, t: -x, there, times[::-1])
+    assert (there - math.exp(-1)).abs().max() < 2e-2
+    assert (back - 1).abs().max() < 1e-2
+
+
+# -- closed forms ------------------------------------------------------------------------------------------------------
+
+
+def test_its_likelihood_is_that_of_the_normal_that_it_draws_from():
+    flow, (image, parents) = bound(Normal, steps=60), family()
+    u, nll = flow.explain(image, parents)
+    unit = 2 * image - 1
+    exact = torch.distributions.Normal(flow.mean(parents), flow.spread).log_prob(unit) + math.log(2)
+    torch.testing.assert_close(nll, -exact.flatten(1).sum(1), rtol=1e-3, atol=0.05)
+    torch.testing.assert_close(u.start, (unit - flow.mean(parents)) / flow.spread, rtol=1e-2, atol=1e-2)
+
+
+def test_a_likelihood_is_in_units_of_an_image_in_0_to_1():
+    (image, parents), shape = family(), {"steps": 4}
+    wide = bound(Normal, bounds=(-100, 300), **shape).explain(400 * image - 100, parents)
+    torch.testing.assert_close(wide.nll, bound(Normal, **shape).explain(image, parents).nll, rtol=1e-4, atol=1e-2)
+
+
+def test_the_loss_is_least_at_the_velocity_that_makes_the_data():
+    flow, (_, parents) = bound(Normal), family(4000)
+    draws = (flow.mean(parents) + flow.spread * torch.randn(4000, 1, 8, 8) + 1) / 2
+    at_best = flow.loss(draws, parents).mean()
+    for wrong in (0.2, 0.4):
+        flow.spread = wrong
+        assert flow.loss(draws, parents).mean() > at_best
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def answer(flow, image, before, after, region=None, **weights):
+    with torch.no_grad():
+        return flow.counterfactual(flow.abduct(image, before), after, ci.Seen(image, before), region, weights)
+
+
+def moved(flow, before, **weights):
+    """How far do(age + 10, dose + 1) moves the image, scaled to [-1, 1], per pixel."""
+    image = torch.full((len(before["age"]), 1, 8, 8), 0.5)
+    after = {"age": before["age"] + 10, "dose": before["dose"] + 1}
+    return 2 * (answer(flow, image, before, after, **weights) - image).flatten(1)
+
+
+def test_the_same_noise_under_other_parents_is_what_those_bring_about():
+    flow, (_, parents) = bound(Normal, steps=30), family()
+    torch.testing.assert_close(moved(flow, parents), torch.zeros(6, 64), atol=5e-3, rtol=0)  # 10 years and 1 mg cancel
+    after = parents | {"age": parents["age"] + 10}
+    image = torch.full((6, 1, 8, 8), 0.5)
+    shifted = 2 * (answer(flow, image, parents, after) - image)
+    torch.testing.assert_close(shifted, torch.full_like(image, 0.1), atol=5e-3, rtol=0)
+
+
+def test_each_parent_counts_with_its_own_weight():
+    flow, (_, parents) = bound(Normal, steps=30), family()
+    for weights, expected in [({"age": 2.0}, 0.1), ({"dose": 3.0}, -0.2), ({"age": 0.0, "dose": 0.5}, -0.05)]:
+        torch.testing.assert_close(
+            moved(flow, parents, **weights), torch.full((6, 64), expected), atol=0.02, rtol=0.25, msg=str(weights)
+        )
+
+
+def test_a_weight_may_differ_from_row_to_row():
+    flow, (_, parents) = bound(Normal, steps=20), family()
+    weight = torch.tensor([0.0, 1.0, 2.0, 1.0, 0.0, 3.0])
+    rows = moved(flow, parents, age=weight)
+    for row, value in enumerate(weight.tolist()):
+        alone = {name: column[row : row + 1] for name, column in parents.items()}
+        torch.testing.assert_close(rows[row : row + 1], moved(flow, alone, age=value), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weights", [{}, {"age": 3.0}, {"age": 0.5, "dose": 7.0}])
+def test_nothing_asked_changes_nothing_whatever_the_weights(weights):
+    flow, (image, parents) = stirred(), family()
+    assert (answer(flow, image, parents, parents, **weights) - image).abs().max() < 1e-5
+
+
+def test_outside_its_region_an_answer_is_what_was_seen_and_inside_it_follows():
+    flow, (image, parents) = stirred(), family()
+    region = torch.zeros(6, 8, 8)
+    region[:, 2:5, 2:5] = 1.0
+    after = {"age": parents["age"] + 30, "dose": parents["dose"] + 3}
+    for weights in ({}, {"age": 2.0}):
+        change = (answer(flow, image, parents, after, region, **weights) - image).abs()[:, 0]
+        assert change[region == 0].max() < 1e-5
+        assert change[region == 1].mean() > 1e-3
+
+
+def test_what_the_solver_leaves_over_is_no_ghost_where_the_image_changes():
+    flow, (image, parents) = bound(Normal, steps=1, solver="euler"), family()
+    ghost = torch.full_like(image, 0.1)
+    u = flow.abduct(image, parents)._replace(residual=ghost)
+    seen = ci.Seen(flow.predict(u, parents), parents)
+    far = parents | {"age": parents["age"] + 60}
+    for after, share in [(parents, 1.0), (far, 0.0)]:
+        answers = (flow.counterfactual(noise, after, seen) for noise in (u, u._replace(residual=0 * ghost)))
+        kept = torch.sub(*answers) / ghost
+        assert kept.mean() == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 16), (1, 12, 4)])
+def test_any_size_that_it_can_halve_and_three_channels(shape):
+    flow, (image, parents) = bound(shape=shape), family(shape=shape)
+    assert (answer(flow, image, parents, parents) - image).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("shape", "bounds", "said"), [((1, 9, 8), (0, 1), "8x8"), ((1, 8, 8), (0, None), "bounds on both sides")]
+)
+def test_an_image_that_will_not_do_is_refused(shape, bounds, said):
+    with pytest.raises(ValueError, match=said):
+        bound(shape=shape, bounds=bounds)
+
+
+# -- the road ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = ci.compile(Disc, Threshold(), x=ci.FlowMatching(widths=(16, 32), embedding=32, steps=4))
+    quick = ci.Recipe(steps=40, batch=64, lr=5e-3, warmup=5)
+    image = ci.Recipe(steps=250, batch=32, lr=4e-3, warmup=10, ema=0.98)
+    model.fit(discs(400), discs(40, seed=3), age=quick, sex=quick, area=quick, x=image)
+    return model
+
+
+def miss(answers, test):
+    target = test["area"].flip(0)
+    seen = Threshold().read(answers.do(test, area=target)["x"], answers.graph, ["area"])["area"]
+    return (seen - target).abs().mean().item()
+
+
+def test_without_guidance_it_follows_what_it_was_fitted_to(model):
+    test = discs(seed=1)
+    assert model.sensitivity(test)["area"] > 0.5
+    assert miss(model, test) < 0.6 * (test["area"].flip(0) - test["area"]).abs().mean()
+
+
+def test_a_guide_finds_the_weight_that_meets_each_question(model):
+    test, guided = discs(seed=1), ci.Guided(model, Threshold())
+    assert miss(guided, test) < 0.8 * miss(model, test)
+    alone = guided.do({name: column[2] for name, column in test.items()}, area=70.0)
+    assert alone["x"].shape == (1, 16, 16)
+    with pytest.raises(ValueError, match="guided"):
+        ci.evaluate(guided, test, [Threshold()])
+    assert (guided.do(test)["x"] - test["x"]).abs().max() < 1e-4
+
+
+def test_a_guide_of_what_no_weight_is_for_is_refused():
+    with pytest.raises(ValueError, match="Weighted"):
+        ci.Guided(ci.compile(Disc, Threshold()), Threshold())
+
+
+def test_weights_are_calibrated_on_a_guide_and_kept(model, tmp_path):
+    model.save(tmp_path)
+    again = ci.CausalModel.load(tmp_path, Threshold())
+    test = {name: column[:40] for name, column in discs(seed=4).items()}
+    found = calibrate(again, test, [Threshold()], again.readers.outlines)["x"]
+    assert found[0] == 1.0  # nobody reads the sex
+    assert abs(again.sensitivity(test)["area"] - 1) < abs(model.sensitivity(test)["area"] - 1) + 0.05
+    again.save(tmp_path / "again")
+    kept = ci.CausalModel.load(tmp_path / "again", Threshold()).mechanisms["x"].weights
+    assert torch.equal(kept, found)
+
+
+def test_weights_of_a_question_are_its_own(model):
+    test = discs(20, seed=1)
+    none, one, two = (model.do(test, area=ci.scale(1.3), weights={"area": w})["x"] for w in (0.0, 1.0, 2.0))
+    assert (none - test["x"]).abs().max() < 1e-4
+    assert (two - test["x"]).abs().mean() > (one - test["x"]).abs().mean()
+    with pytest.raises(ValueError, match="Did you mean 'area'"):
+        model.do(test, area=60.0, weights={"aera": 2.0})
+
+
+def test_crossings_are_found_on_the_line_between_points():
+    x = torch.tensor([0.0, 1.0, 2.0])
+    y = torch.tensor([[0.0, 2.0, 4.0], [5.0, 3.0, 0.0], [0.0, 1.0, 2.0], [1.0, 1.0, 1.0]])
+    assert crossing(x, y, torch.tensor([3.0, 4.0, 9.0, 1.0])).tolist() == [1.5, 0.5, 2.0, 0.0]
