@@ -43,7 +43,7 @@ class Normal(ci.FlowMatching):
     def mean(self, parents):
         return (0.01 * parents["age"] - 0.1 * parents["dose"]).reshape(-1, 1, 1, 1)
 
-    def velocity(self, x, t, parents):
+    def velocity(self, x, t, parents, condition):
         m, t = self.mean(parents), t.reshape(-1, 1, 1, 1)
         rate = (t * self.spread**2 - (1 - t)) / ((1 - t) ** 2 + t**2 * self.spread**2)
         return m + rate * (x - t * m)

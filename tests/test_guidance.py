@@ -146,7 +146,7 @@ def count_passes(mechanism, step, batch):
 def test_a_step_costs_one_encoder_and_two_decoder_passes(fitted, plain):
     image = fitted.mechanisms["x"].base
     assert count_passes(image, *guided(fitted)) == {"encoder": 1, "decoder": 2}
-    assert count_passes(image, *guided(fitted, Eye(), ci.Plausibility())) == {"encoder": 2, "decoder": 3}
+    assert count_passes(image, *guided(fitted, Eye(), ci.Plausibility())) == {"encoder": 3, "decoder": 4}
     assert count_passes(plain.mechanisms["x"], *guided(plain, bound=Bound())) == {"encoder": 1, "decoder": 2}
 
 
@@ -375,7 +375,7 @@ def test_several_guides_of_one_variable_and_terms_of_ones_own_add_up(fitted):
     assert len(seen) == 8
 
 
-def imagined(before, after, was, image, moved=True, graph=None, nll=0.0, nll_before=0.0):
+def imagined(before, after, was, image, moved=True, graph=None, losses=(0.0, 0.0)):
     """A disc that goes from mask `before` to `after`, in one item."""
     return Imagined(
         graph=graph or Disc(),
@@ -389,8 +389,7 @@ def imagined(before, after, was, image, moved=True, graph=None, nll=0.0, nll_bef
         outline=lambda _: {"disc": after[None]},
         readings=lambda reader: {},
         held=lambda reader: {},
-        nll=lambda: torch.tensor([nll]),
-        nll_before=lambda: torch.tensor([nll_before]),
+        losses=lambda: tuple(torch.tensor([loss]) for loss in losses),
     )
 
 
@@ -439,18 +438,17 @@ def test_change_is_counted_in_shares_of_the_grey_range():
 
 def test_plausibility_costs_what_is_less_likely_than_the_factual_image_and_nothing_else():
     mask, image = square(6, 10), torch.zeros(16, 16)
-    cost = [ci.Plausibility()(imagined(mask, mask, image, image, nll=nll, nll_before=-1.0)) for nll in (-0.7, -1.2)]
+    cost = [ci.Plausibility()(imagined(mask, mask, image, image, losses=(-1.0, loss))) for loss in (-0.7, -1.2)]
     assert torch.cat(cost).tolist() == pytest.approx([0.3, 0.0])
 
 
-def test_plausibility_needs_a_likelihood_and_says_so_before_training(fitted):
-    class Mute(ci.Mechanism):
-        handles = (ci.Image,)
-        build = noise = predict = abduct = loss = lambda self, *_: None
-
-    with pytest.raises(TypeError, match="plausibility: Mute of x has no likelihood"):
-        ci.Plausibility().check(fitted.graph, "x", Mute())
-    ci.Plausibility().check(fitted.graph, "x", fitted.mechanisms["x"])
+def test_plausibility_asks_what_was_fitted_with_the_same_draws(fitted):
+    step, batch = guided(fitted, Eye(), ci.Plausibility())
+    before, after = step._losses(batch.values, batch.values)
+    assert torch.equal(before, after.detach())
+    noisy = batch.values | {"x": torch.rand_like(batch.values["x"])}
+    before, after = step._losses(batch.values, noisy)
+    assert (after > before).all()
 
 
 def test_the_guide_sees_the_pixels_noise_at_the_temperature(fitted):
@@ -707,18 +705,8 @@ class Whole(ci.Term):
         return imagined.change
 
 
-class Undeclared(ci.Term):
-    """Asks for a likelihood that it did not say it needs."""
-
-    def __call__(self, imagined):
-        return imagined.nll()
-
-
 def test_terms_that_break_their_contract_are_told_so(fitted):
-    for term, message in (
-        (Whole(), r"whole: expected a loss per item, of shape \(120,\), got \(120, 1, 16, 16\)"),
-        (Undeclared(), "needs_nll = True"),
-    ):
+    for term, message in ((Whole(), r"whole: expected a loss per item, of shape \(120,\), got \(120, 1, 16, 16\)"),):
         step, batch = guided(fitted, Eye(), term)
         with pytest.raises(ValueError, match=message):
             step(batch)

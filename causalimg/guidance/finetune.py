@@ -170,7 +170,7 @@ def allowed_bound(image: str, mechanism: Mechanism, trained: nn.Module, bound: B
 
     Raises ValueError for a bound where none are: what is `trained` can't change F.
     """
-    fitted = set(mechanism.unwrapped.parameters())
+    fitted = {parameter for parameter in mechanism.unwrapped.parameters() if parameter.requires_grad}
     if any(parameter in fitted for parameter in trained.parameters()):
         return bound or Bound()
     if bound is not None:

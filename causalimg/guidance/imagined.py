@@ -25,9 +25,8 @@ class Imagined:
     set or follows from what was. `before`: outlines of the factual image by structure, (n, height, width), bool; none without a
     segmentor. `spread`: by variable, its standard deviation in the training data, 0-d (1 for levels).
 
-    `readings(reader)` are a guide's soft readings of x', under the guide's view; `held(reader)`, those of x. `nll()` is the
-    negative log-likelihood (bound) of x' under the fitted mechanism, in nats per dimension, (n,); `nll_before()`, that of x; both
-    for terms that say `needs_nll = True`.
+    `readings(reader)` are a guide's soft readings of x', under the guide's view; `held(reader)`, those of x. `losses()` are the
+    losses of `fit` of x and of x', per dimension, with the same draws: (n,) each.
     """
 
     graph: Graph
@@ -41,8 +40,7 @@ class Imagined:
     outline: Callable[[Tensor], World]
     readings: Readings
     held: Readings
-    nll: Callable[[], Tensor]
-    nll_before: Callable[[], Tensor]
+    losses: Callable[[], tuple[Tensor, Tensor]]
 
     @property
     def was(self) -> Tensor:

@@ -1,6 +1,8 @@
-"""Plausibility: the counterfactual should be as likely under the fitted mechanism as the factual image was."""
+"""Plausibility: the counterfactual should be as likely under the fitted mechanism as the factual image was.
 
-from typing import ClassVar
+A guide can be satisfied by blots; what was fitted knows none. As the reference of reward fine-tuning does (*Directly Fine-Tuning
+Diffusion Models on Differentiable Rewards*, Clark et al., ICLR 2024, arXiv:2309.17400), it holds the answers to what was fitted.
+"""
 
 from torch import Tensor
 
@@ -9,12 +11,11 @@ from causalimg.guidance.term import Term
 
 
 class Plausibility(Term):
-    """max(0, F(x', pa') - F(x, pa)), with F the negative log-likelihood (bound) in nats per dimension.
+    """max(0, F(x', pa') - F(x, pa)), with F the loss of `fit` per dimension, such as a negative log-likelihood.
 
-    Costs one more pass of the mechanism. Refused for an image mechanism without a likelihood.
+    Costs two more passes of the mechanism.
     """
 
-    needs_nll: ClassVar[bool] = True
-
     def __call__(self, imagined: Imagined) -> Tensor:
-        return (imagined.nll() - imagined.nll_before()).clamp(min=0)
+        before, after = imagined.losses()
+        return (after - before).clamp(min=0)

@@ -9,21 +9,20 @@ factual pair, and c its mean under the fitted model on the training rows, plus a
 fine-tuning trains what was fitted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from causalimg.errors import check_given
-from causalimg.fit import explained, row_losses, row_nlls
+from causalimg.fit import explained, loss_per_dimension, row_losses
 from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound, Constraint
 from causalimg.guidance.imagined import Imagined
 from causalimg.guidance.samplers import Sampler
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View, jitter
-from causalimg.mechanisms.mechanism import Noise, Seen, likelihood_of, temper
+from causalimg.mechanisms.mechanism import Noise, Seen, temper
 from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines
@@ -35,7 +34,7 @@ from causalimg.values import World, in_batches
 BROKEN = 50.0
 """What an excess costs when weights are chosen: far more than guidance could gain by it."""
 
-LOSS, NLL = "loss", "nll"
+LOSS = "loss"
 
 BATCH = 64
 """So many rows are looked at at once where nothing is trained."""
@@ -45,8 +44,7 @@ class Held(NamedTuple):
     """Rows of training, and what each is held to. First dimension everywhere: the rows.
 
     `values`: every variable as observed. `readings`: by guide, its soft answers on the factual image. `outlines`: by structure,
-    bool. `fitted`: under the fitted mechanism, per dimension, the loss of `fit` where there is a constraint, and the negative
-    log-likelihood where a term asks for it: (rows,).
+    bool. `fitted`: where there is a constraint, the loss of `fit` under the fitted mechanism, per dimension: (rows,).
     """
 
     values: World
@@ -121,7 +119,6 @@ class GuidedStep(nn.Module):
         self.pixels = data[image][0].numel()
         self.read = list(dict.fromkeys(name for term in terms for _, name in term.reads))
         self.spreads = nn.Buffer(torch.stack([_spread(scm.graph, data, name) for name in self.read]))
-        self.likelihood = likelihood_of(self.mechanism) if any(term.needs_nll for term in terms) else None
         self.data = self.held(data)
         self.slack = 0.0 if bound is None else bound.tolerance * float(self.data.fitted[LOSS].mean().abs())
 
@@ -130,11 +127,7 @@ class GuidedStep(nn.Module):
         """`values`, with what each row is held to."""
         images = values[self.image]
         readings = in_batches(self.guides.factual, images, BATCH)
-        fitted: World = {}
-        if self.constraint is not None:
-            fitted[LOSS] = row_losses(self.mechanism, self.image, values)
-        if self.likelihood is not None:
-            fitted[NLL] = row_nlls(self.likelihood, self.image, values)
+        fitted = {} if self.constraint is None else {LOSS: row_losses(self.mechanism, self.image, values)}
         return Held(values, readings, in_batches(self.guides.outlines, images, BATCH), fitted)
 
     def forward(self, batch: Held) -> tuple[Tensor, dict[str, Tensor]]:
@@ -196,8 +189,7 @@ class GuidedStep(nn.Module):
             outline=self.guides.outlines,
             readings=read,
             held=held.__getitem__,
-            nll=lambda: self._nll(image, parents),
-            nll_before=lambda: self._nll_before(batch),
+            losses=lambda: self._losses(values, {**world, self.image: image}),
         )
 
     @torch.no_grad()
@@ -214,14 +206,15 @@ class GuidedStep(nn.Module):
 
         return propagate_rows(self.scm.graph, known, drawn.values, drawn.rows, predict, self.others)
 
-    def _nll(self, image: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
-        if self.likelihood is None:
-            raise ValueError("a term asks for a likelihood: say so in its class, needs_nll = True")
-        return self.likelihood.explain(image, parents).nll / self.pixels
+    def _losses(self, before: World, after: World) -> tuple[Tensor, Tensor]:
+        """The loss of `fit` per dimension of the image in each world, with the same draws."""
+        seed = int(torch.randint(2**31, ()))
 
-    def _nll_before(self, batch: Held) -> Tensor:
-        check_given("likelihood of the factual images; say needs_nll = True in the term's class:", [NLL], batch.fitted)
-        return batch.fitted[NLL]
+        def loss(world: World) -> Tensor:
+            with seeded(seed, world[self.image].device):
+                return loss_per_dimension(self.mechanism.unwrapped, self.image, world)
+
+        return loss(before).detach(), loss(after)
 
     @torch.no_grad()
     def validate(self, held: Held) -> float:

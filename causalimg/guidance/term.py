@@ -11,7 +11,7 @@ A new one is a file of its own and no edit elsewhere::
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
@@ -20,7 +20,6 @@ from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.guidance.imagined import Imagined
 from causalimg.mechanisms import Mechanism
-from causalimg.mechanisms.mechanism import likelihood_of
 from causalimg.readers import Reader
 
 
@@ -32,9 +31,6 @@ class Term(Spec, ABC):
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    needs_nll: ClassVar[bool] = False
-    """Whether it asks for the likelihood of images, `imagined.nll()`; then the mechanism must be a `Likelihood`."""
 
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     label: str = ""
@@ -65,10 +61,6 @@ class Term(Spec, ABC):
 
     def check(self, graph: Graph, image: str, mechanism: Mechanism) -> None:
         """Raise ValueError or TypeError where it can't work for `image` and the `mechanism` that makes it."""
-        if self.needs_nll and likelihood_of(mechanism) is None:
-            raise TypeError(
-                f"{self.label}: {type(mechanism.unwrapped).__name__} of {image} has no likelihood (see Likelihood)"
-            )
 
     def labelled(self, label: str) -> Self:
         """The same term under another label."""

@@ -14,17 +14,19 @@ In a counterfactual, the parents pa that were seen become pa' one after the othe
 k brings counts with its weight w_k (guidance per attribute as in *Decoupled Classifier-Free Guidance for Counterfactual Diffusion
 Models*, Xia et al., 2025, arXiv:2506.14399, with the factual parents in place of none), and only in a region M, if one is given::
 
-    dx/dt  = (1 - M) v(x~, t, pa) + M [v(x, t, pa) + Σ_k w_k (v(x, t, pa_k) - v(x, t, pa_k-1))]
+    dx/dt  = (1 - M) v(x~, t, pa) + M [v(x, t, pa) + Σ_k w_k (n(x, t, pa_k) - n(x, t, pa_k-1))]
     dx~/dt = v(x~, t, pa)                                the path of what was seen
 
-Where no parent changed, and outside the region, x follows the path of what was seen: whatever the weights, nothing asked changes
-nothing. With all weights 1 the sum is v(x, t, pa'). r is added where x and x~ end alike; elsewhere it would be a ghost of what
-was.
+n is v, but for what modulates it once fine-tuning has taught that: the network's own weights stay as they were fitted, and so do
+the noise, the likelihood, and samples.
+
+Where no parent changed, and outside the region, x follows the path of what was seen: whatever the weights, and whatever was
+learnt, nothing asked changes nothing. With all weights 1 and n = v the sum is v(x, t, pa'). r is added where x and x~ end alike;
+elsewhere it would be a ghost of what was.
 """
 
 import math
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, NamedTuple, cast
 
 import torch
@@ -41,6 +43,7 @@ from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Seen, V
 from causalimg.mechanisms.solvers import SOLVERS, Velocity
 from causalimg.mechanisms.unet import UNet
 from causalimg.training.recipe import Recipe
+from causalimg.values import widen
 
 GHOST = 0.05
 """Where an answer differs by about this share of the grey range from what was seen, its residual no longer belongs to it."""
@@ -88,6 +91,8 @@ class FlowMatching(Likelihood, Weighted):
             Rearrange("n (c a b) h w -> n c (h a) (w b)", a=2, b=2),
         )
         self.weights = nn.Buffer(torch.ones(len(self.parents)))
+        self.tuned = Condition(self.parents, self.embedding).requires_grad_(False)  # `fit` leaves it alone
+        self.learnt = nn.Buffer(torch.zeros(len(self.parents), dtype=torch.bool))
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
     def noise(self, n: int) -> FlowNoise:
@@ -106,7 +111,7 @@ class FlowMatching(Likelihood, Weighted):
         x, u = self._unit(value), torch.randn_like(value)
         t = torch.randn(len(value), device=value.device).sigmoid()
         between = torch.lerp(u, x, t[:, None, None, None])
-        return (self.velocity(between, t, parents) - (x - u)).square().flatten(1).sum(1)
+        return (self.velocity(between, t, parents, self.condition) - (x - u)).square().flatten(1).sum(1)
 
     def explain(self, value: Tensor, parents: Values) -> Abduction:
         """Noise, and nats per image scaled to [0, 1]: log p(x) = log N(u) - ∫ div v dt. Without gradients."""
@@ -141,26 +146,41 @@ class FlowMatching(Likelihood, Weighted):
         alike = torch.exp(-moved.square())
         return (made + alike * residual).clamp(self.low, self.high)
 
-    def velocity(self, x: Tensor, t: Tensor, parents: Values) -> Tensor:
+    def prepare_finetuning(self, parents: Iterable[str]) -> nn.Module:
+        """What modulates the network: a copy of it, which what follows from `parents` will be made with."""
+        if not self.learnt.any():
+            self.tuned.load_state_dict(self.condition.state_dict())
+        for name in parents:
+            self.learnt[list(self.parents).index(name)] = True
+        return self.tuned
+
+    def velocity(self, x: Tensor, t: Tensor, parents: Values, condition: nn.Module) -> Tensor:
         """v(x, t, pa) of scaled images x (n, channels, height, width) at times t, (n,) or (1,)."""
-        features = self.unet(x.contiguous(memory_format=torch.channels_last), self.condition(t, parents))
+        features = self.unet(x.contiguous(memory_format=torch.channels_last), condition(t, parents))
         v: Tensor = self.leave(features)
         return v
 
-    def _velocity(self, parents: Values) -> Velocity:
-        return lambda x, t: self.velocity(x, x.new_full((1,), t), parents)
+    def _velocity(self, parents: Values, tuned: bool = False) -> Velocity:
+        condition = self.tuned if tuned else self.condition
+        return lambda x, t: self.velocity(x, x.new_full((1,), t), parents, condition)
 
     def _following(self, before: Values, after: Values, weights: Weights) -> Velocity:
-        """The velocity towards `after`, as the module's derivation has it: the sum, by the velocities that count in it."""
+        """The velocity towards `after`: the sum in brackets, gathered by the velocities that count in it."""
         check_known("parent", weights, self.parents)
-        own = dict(zip(self.parents, self.weights.tolist(), strict=True)) | dict(weights)
-        changed = [name for name in self.parents if (before[name] != after[name]).any()]
-        points = [{**before, **{name: after[name] for name in changed[:k]}} for k in range(len(changed) + 1)]
-        ends = [1.0, *(own[name] for name in changed), 0.0]
-        parts = [
-            (w - following, self._velocity(point)) for (w, following), point in zip(pairwise(ends), points, strict=True)
+        shares: dict[tuple[bool, int], float | Tensor] = {(False, 0): 1.0}
+        points = [{name: widen(column, rows((), after)) for name, column in before.items()}]
+        for k, name in enumerate(self.parents):
+            if (before[name] != after[name]).any():
+                last, weight = len(points), weights.get(name, self.weights[k].item())
+                for point, sign in ((last, 1), (last - 1, -1)):
+                    key = (bool(self.learnt[k]), point)
+                    shares[key] = shares.get(key, 0.0) + sign * weight
+                points.append({**points[-1], name: after[name]})
+        counting = [
+            (_per_row(share), self._velocity(points[point], tuned))
+            for (tuned, point), share in shares.items()
+            if torch.as_tensor(share).any()
         ]
-        counting = [(_per_row(share), velocity) for share, velocity in parts if torch.as_tensor(share).any()]
         return lambda x, t: sum((share * velocity(x, t) for share, velocity in counting), torch.zeros_like(x))
 
     def _solve(self, velocity: Velocity, x: Tensor, backward: bool = False) -> Tensor:

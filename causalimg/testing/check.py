@@ -45,7 +45,7 @@ def training_helps(case: Case) -> None:
 def an_edit_can_learn(case: Case) -> None:
     """What fine-tuning trains on top of the fitted mechanism, if there is such a part, may learn anything: here, noise."""
     trained = case.mechanism.prepare_finetuning(list(case.parents)[:1])
-    fitted = set(case.mechanism.unwrapped.parameters())
+    fitted = {parameter for parameter in case.mechanism.unwrapped.parameters() if parameter.requires_grad}
     with torch.no_grad():
         for parameter in trained.parameters():
             if parameter not in fitted:
