@@ -65,6 +65,7 @@ from causalimg.model import CausalModel as CausalModel
 from causalimg.model import compile as compile
 from causalimg.readers import Augment as Augment
 from causalimg.readers import Classifier as Classifier
+from causalimg.readers import Pose as Pose
 from causalimg.readers import Reader as Reader
 from causalimg.readers import Regressor as Regressor
 from causalimg.readers import Segmentor as Segmentor

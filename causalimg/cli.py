@@ -64,7 +64,7 @@ def main() -> None:
         """Compare kinds of guidance on the same models with the same judge: a table, pictures and a page in the folder OUT."""
         try:
             study = phantom_study(source, size) if csv is None else table_study(source, csv, images, masks, structures)
-            plan = Plan.of_length(steps, image=SMALL if csv is None else {})
+            plan = Plan.of_length(steps, image=SMALL) if csv is None else Plan.of_length(steps)
             found = compare_guidance(
                 study, out, methods=methods.split(","), seeds=[int(seed) for seed in seeds.split(",")], plan=plan
             )

@@ -12,7 +12,6 @@ import PIL.Image
 from causalimg.data.phantoms import Heart, Sample
 from causalimg.evaluation import Comparison, evaluate
 from causalimg.graph import scale
-from causalimg.mechanisms import HVAE, Deform, Edited
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Segmentor
 from causalimg.study import SMALL
@@ -45,7 +44,7 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
         )
         for i, encoder in enumerate(ENCODERS)
     )
-    model = compile(heart.graph, guide, seed=seed, x=Edited(base=HVAE(**SMALL), edit=Deform()))
+    model = compile(heart.graph, guide, seed=seed, x=SMALL)
     fitted = model.fit(train.values, val.values, seed=seed, x=Recipe(steps=steps, lr=2e-3))
     before, first = evaluate(model, test, [judge], phantom=heart), _answers(model, heart, asked)
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, MaximumLikelihood, Mechanism, Values
+from causalimg.readers.augment import Pose
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.randomness import seeded
@@ -15,14 +16,15 @@ from causalimg.values import World, in_batches
 
 
 class FitStep(nn.Module):
-    """A batch's mean loss per dimension of a value (nats, for a likelihood); what `train` minimises."""
+    """A batch's mean loss per dimension of a value (nats, for a likelihood), in a new `pose`; what `train` minimises."""
 
-    def __init__(self, mechanism: Mechanism, name: str) -> None:
+    def __init__(self, mechanism: Mechanism, name: str, pose: Pose | None = None) -> None:
         super().__init__()
-        self.mechanism, self.name = mechanism, name
+        self.mechanism, self.name, self.pose = mechanism, name, pose
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        return loss_per_dimension(self.mechanism, self.name, batch).mean(), {}
+        seen = batch if self.pose is None else {**batch, self.name: self.pose.move(batch[self.name])[0]}
+        return loss_per_dimension(self.mechanism, self.name, seen).mean(), {}
 
 
 def loss_per_dimension(mechanism: Mechanism, name: str, values: Mapping[str, Tensor]) -> Tensor:
@@ -71,6 +73,7 @@ def fit_mechanism(
     recipe: Recipe | None,
     seed: int,
     log: Path | None = None,
+    pose: Pose | None = None,
 ) -> History:
     """Train one mechanism on the columns of `data`; with `val`, the weights that are best there stay.
 
@@ -85,4 +88,4 @@ def fit_mechanism(
     held_out = None if val is None else {k: val[k] for k in family}
     validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
     recipe = recipe or trained.recipe
-    return train(FitStep(trained, name), columns, recipe, label=name, seed=seed, validate=validate, log=log)
+    return train(FitStep(trained, name, pose), columns, recipe, label=name, seed=seed, validate=validate, log=log)

@@ -25,6 +25,7 @@ from causalimg.guidance.finetune import expand, finetune, guiding_readers
 from causalimg.guidance.sensitivity import sensitivity
 from causalimg.mechanisms import Mechanism, default_mechanism
 from causalimg.mechanisms.mechanism import Weights
+from causalimg.readers.augment import Pose
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.region import Region, Where
@@ -68,6 +69,7 @@ class CausalModel(SCM):
         *,
         seed: int = 0,
         log: Path | None = None,
+        pose: Pose | None = None,
         **recipes: Recipe,
     ) -> dict[str, History]:
         """Fit every mechanism by its `loss` (the likelihood, for all of ours); returns their histories.
@@ -75,7 +77,8 @@ class CausalModel(SCM):
         Columns a reader can fill may be missing.
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
-        for a JSONL file per variable.
+        for a JSONL file per variable. `pose`: how training images are turned, shifted and mirrored at random, where none of the
+        variables minds that.
 
         Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
         """
@@ -83,8 +86,9 @@ class CausalModel(SCM):
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
         logs = {name: None if log is None else log / f"{name}.jsonl" for name in self.graph}
+        poses = {name: pose if name in self.graph.images else None for name in self.graph}
         return {
-            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name), seed, logs[name])
+            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name])
             for name, mechanism in self.mechanisms.items()
         }
 

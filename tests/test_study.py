@@ -16,7 +16,7 @@ PLAN = ci.Plan(
     fit=ci.Recipe(steps=2, batch=8),
     tuning=ci.Recipe(steps=2, batch=8),
     readers=ci.Recipe(steps=2, batch=8),
-    image={"widths": (4, 4, 4, 4), "embedding": 4},
+    image=ci.Edited(base=ci.HVAE(widths=(4, 4, 4, 4), embedding=4), edit=ci.Deform(widths=(4, 4))),
 )
 
 

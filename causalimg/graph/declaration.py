@@ -14,7 +14,21 @@ Written = Sequence[tuple[str, Variable]]
 YAML_WORDS = {"on", "off", "yes", "no", "true", "false", "null", "none"}
 """YAML 1.1 reads these as booleans or null."""
 
-ARGUMENTS = {"self", "title", "variables", "graph", "train", "val", "seed", "log", "n", "do", "region", "weights"}
+ARGUMENTS = {
+    "self",
+    "title",
+    "variables",
+    "graph",
+    "train",
+    "val",
+    "seed",
+    "log",
+    "n",
+    "do",
+    "pose",
+    "region",
+    "weights",
+}
 """Attributes of a graph, and arguments of methods that take variables by name."""
 
 

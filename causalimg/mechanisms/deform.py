@@ -26,7 +26,7 @@ from causalimg.mechanisms.context import Context
 from causalimg.mechanisms.edited import Edit
 from causalimg.mechanisms.hierarchy import check_divisible, kernels_of
 from causalimg.mechanisms.mechanism import Values
-from causalimg.mechanisms.unet import UNet
+from causalimg.mechanisms.unet import ModulatedUNet
 
 STRIDE, FARTHEST = 1 / 16, 0.5
 """How far a move of one takes a pixel, and how far any may, along each axis: in halves of the image's side."""
@@ -55,7 +55,7 @@ class Deform(Edit):
         self.context = Context(parents)
         self.answers = nn.Buffer(torch.zeros(self.context.width))
         self.mix = nn.Sequential(perceptron(self.context.width, self.embedding), nn.Linear(self.embedding, self.basis))
-        self.unet = UNet(channels, self.widths, kernels, 0, 1)
+        self.unet = ModulatedUNet(channels, self.widths, kernels, 0, 1)
         self.maps = nn.Conv2d(self.widths[0], self.basis, 1)
         self.leave = nn.Conv2d(self.basis, 2 + channels, 1, bias=False)
         nn.init.zeros_(self.leave.weight)  # nothing is changed yet

@@ -41,7 +41,7 @@ from causalimg.mechanisms.blocks import perceptron
 from causalimg.mechanisms.hierarchy import Embedding, check_divisible, kernels_of
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Seen, Values, Weighted, Weights, rows
 from causalimg.mechanisms.solvers import SOLVERS, Velocity
-from causalimg.mechanisms.unet import UNet
+from causalimg.mechanisms.unet import ModulatedUNet
 from causalimg.training.recipe import Recipe
 from causalimg.values import widen
 
@@ -84,7 +84,7 @@ class FlowMatching(Likelihood, Weighted):
         self.low, self.high = cast(tuple[float, float], image.bounds)
         kernels = kernels_of((height, width), len(self.widths))
         self.condition = Condition(self.parents, self.embedding)
-        self.unet = UNet(channels, self.widths, kernels, self.embedding, self.blocks)
+        self.unet = ModulatedUNet(channels, self.widths, kernels, self.embedding, self.blocks)
         self.leave = nn.Sequential(
             nn.SiLU(),
             nn.Conv2d(self.widths[0], 4 * channels, 3, padding=1),

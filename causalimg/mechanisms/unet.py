@@ -13,7 +13,7 @@ from causalimg.mechanisms.blocks import Stage, double
 from causalimg.mechanisms.hierarchy import Encoder
 
 
-class UNet(nn.Module):
+class ModulatedUNet(nn.Module):
     """Image (batch, channels, h, w) and embedding (batch, embedding) -> features (batch, widths[0], h/2, w/2).
 
     `widths` and `kernels` are per resolution, fine to coarse, `blocks` how many residual blocks each has on the way down and on

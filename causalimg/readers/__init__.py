@@ -1,6 +1,7 @@
 """Readers: networks that read variables off an image, to fill in, to guide, or to judge."""
 
 from causalimg.readers.augment import Augment as Augment
+from causalimg.readers.augment import Pose as Pose
 from causalimg.readers.classifier import Classifier as Classifier
 from causalimg.readers.networks import CNN as CNN
 from causalimg.readers.networks import Network as Network

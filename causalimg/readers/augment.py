@@ -1,6 +1,7 @@
-"""Random changes of training images that a reader must not mind: another exposure, another pose.
+"""Random changes of training images: another pose, another exposure.
 
-Guides get fooled by grey levels (a darker image shifts a segmentor's border) unless they have seen them vary.
+Readers must mind neither: guides get fooled by grey levels (a darker image shifts a segmentor's border) unless they have seen
+them vary. An image mechanism sees more of what there is in other poses; its causes must not mind them.
 """
 
 import math
@@ -13,12 +14,36 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
 from causalimg.graph.spec import Spec
 
 
-class Augment(Spec):
-    """How far each change goes at most; each is drawn uniformly for every image, and 0 leaves it out.
+class Pose(Spec):
+    """How far a pose changes at most; each change is drawn uniformly for every image, and 0 leaves it out.
 
-    `brightness` is added, `contrast`, `gamma` and `scale` (of height and width) multiply by up to their exponential, either
-    way. `blur` is the share of a mean over 3×3 pixels, `noise` a standard deviation. `rotate` is in degrees, `shift` a
-    fraction of the image's size. Switch off what a variable is about: brightness for grey levels, scale for sizes.
+    `rotate` is in degrees, `shift` a fraction of the image's size, and `scale` (of height and width) multiplies by up to its
+    exponential, either way. With `mirror` every other image is mirrored, left to right.
+    """
+
+    rotate: NonNegativeFloat = 0.0
+    scale: NonNegativeFloat = 0.0
+    shift: NonNegativeFloat = 0.0
+    mirror: bool = False
+
+    def move(self, *maps: Tensor) -> list[Tensor]:
+        """All `maps` (n, *, H, W) under the same new pose; what comes into view continues the border."""
+        angle = _draw(maps[0], math.radians(self.rotate)).flatten()
+        height, width = (_draw(maps[0], self.scale).flatten().exp() for _ in range(2))
+        down, right = (_draw(maps[0], 2 * self.shift).flatten() for _ in range(2))
+        side = _draw(maps[0], 1.0).flatten().sign() if self.mirror else 1.0
+        row = torch.stack([side * width * angle.cos(), -width * angle.sin(), right], dim=1)
+        column = torch.stack([side * height * angle.sin(), height * angle.cos(), down], dim=1)
+        grid = affine_grid(torch.stack([row, column], dim=1), list(maps[0].shape), align_corners=False)
+        return [grid_sample(one, grid, padding_mode="border", align_corners=False) for one in maps]
+
+
+class Augment(Pose):
+    """A pose, and how far the exposure changes at most.
+
+    `brightness` is added, `contrast` and `gamma` multiply by up to their exponential, either way. `blur` is the share of a mean
+    over 3×3 pixels, `noise` a standard deviation. Switch off what a variable is about: brightness for grey levels, scale for
+    sizes.
     """
 
     brightness: NonNegativeFloat = 0.12
@@ -32,25 +57,15 @@ class Augment(Spec):
 
     def expose(self, images: Tensor) -> Tensor:
         """`images` (n, C, H, W), within [0, 1], under another exposure."""
-        images = images.clamp(1e-4, 1) ** self._draw(images, self.gamma).exp()
+        images = images.clamp(1e-4, 1) ** _draw(images, self.gamma).exp()
         mean = images.mean((1, 2, 3), keepdim=True)
-        images = mean + (images - mean) * self._draw(images, self.contrast).exp() + self._draw(images, self.brightness)
+        images = mean + (images - mean) * _draw(images, self.contrast).exp() + _draw(images, self.brightness)
         blurred = avg_pool2d(pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        images = torch.lerp(images, blurred, self._draw(images, self.blur).abs())
-        images = images + torch.randn_like(images) * self._draw(images, self.noise)
+        images = torch.lerp(images, blurred, _draw(images, self.blur).abs())
+        images = images + torch.randn_like(images) * _draw(images, self.noise)
         return images.clamp(0, 1)
 
-    def move(self, *maps: Tensor) -> list[Tensor]:
-        """All `maps` (n, *, H, W) under the same new pose; what comes into view continues the border."""
-        angle = self._draw(maps[0], math.radians(self.rotate)).flatten()
-        height, width = (self._draw(maps[0], self.scale).flatten().exp() for _ in range(2))
-        down, right = (self._draw(maps[0], 2 * self.shift).flatten() for _ in range(2))
-        row = torch.stack([width * angle.cos(), -width * angle.sin(), right], dim=1)
-        column = torch.stack([height * angle.sin(), height * angle.cos(), down], dim=1)
-        grid = affine_grid(torch.stack([row, column], dim=1), list(maps[0].shape), align_corners=False)
-        return [grid_sample(one, grid, padding_mode="border", align_corners=False) for one in maps]
 
-    @staticmethod
-    def _draw(images: Tensor, most: float) -> Tensor:
-        """For every image a number in [-most, most], shape (n, 1, 1, 1)."""
-        return most * (2 * torch.rand(len(images), 1, 1, 1, device=images.device) - 1)
+def _draw(images: Tensor, most: float) -> Tensor:
+    """For every image a number in [-most, most], shape (n, 1, 1, 1)."""
+    return most * (2 * torch.rand(len(images), 1, 1, 1, device=images.device) - 1)

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import Field
 from torch import Tensor
 
 from causalimg.data import Table
@@ -12,12 +11,12 @@ from causalimg.data.phantoms import Phantom
 from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.guidance import Permuted, Sampler
-from causalimg.mechanisms import Mechanism
-from causalimg.readers import Augment
+from causalimg.mechanisms import HVAE, Deform, Edited, Mechanism
+from causalimg.readers import Augment, Pose
 from causalimg.training.recipe import Recipe
 
-SMALL: dict[str, Any] = {"widths": (16, 32, 48, 64), "embedding": 32}
-"""Settings of an image mechanism that is large enough for a phantom."""
+SMALL = Edited(base=HVAE(widths=(16, 32, 48, 64), embedding=32), edit=Deform())
+"""An image mechanism that is large enough for a phantom."""
 
 
 class Rows(Protocol):
@@ -70,14 +69,16 @@ class Study:
 
 
 class Plan(Spec):
-    """How long everything is trained, and with which settings. `image` holds settings of the `HVAE`."""
+    """How long everything is trained, and with which settings. `image` is the mechanism of the image, `pose` how its training
+    images are moved, `augment` how those of the readers are changed."""
 
     fit: Recipe = Recipe(steps=1000, lr=2e-3, warmup=100)
     tuning: Recipe = Mechanism.tuning
     sampler: Sampler = Permuted()
     readers: Recipe = Recipe(steps=600, lr=4e-3)
     augment: Augment | None = None
-    image: dict[str, Any] = Field(default_factory=dict)
+    pose: Pose | None = None
+    image: Mechanism = Edited(base=HVAE(), edit=Deform())
     encoder: str = "tu-resnet18"
     judging_encoder: str = "mobilenet_v2"
 

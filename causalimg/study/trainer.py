@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from causalimg.graph import Categorical, Continuous
-from causalimg.mechanisms import HVAE, Deform, Edited
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
@@ -37,11 +36,9 @@ class Trainer:
 
     def _fitted(self, seed: int) -> CausalModel:
         guide = self.segmentor("guide", guides=True)
-        model = compile(
-            self.study.graph, guide, seed=seed, **{self.image: Edited(base=HVAE(**self.plan.image), edit=Deform())}
-        )
+        model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image})
         recipes: dict[str, Any] = {self.image: self.plan.fit}
-        model.fit(self.study.train.values, self.study.val.values, seed=seed, **recipes)
+        model.fit(self.study.train.values, self.study.val.values, seed=seed, pose=self.plan.pose, **recipes)
         return model
 
     def _finetuned(self, method: str, seed: int) -> CausalModel:
