@@ -51,7 +51,6 @@ from causalimg.mechanisms import Deform as Deform
 from causalimg.mechanisms import Edit as Edit
 from causalimg.mechanisms import Edited as Edited
 from causalimg.mechanisms import FlowMatching as FlowMatching
-from causalimg.mechanisms import FlowNoise as FlowNoise
 from causalimg.mechanisms import GumbelMax as GumbelMax
 from causalimg.mechanisms import ImageNoise as ImageNoise
 from causalimg.mechanisms import Likelihood as Likelihood

@@ -89,7 +89,7 @@ def test_its_likelihood_is_that_of_the_normal_that_it_draws_from():
     unit = 2 * image - 1
     exact = torch.distributions.Normal(flow.mean(parents), flow.spread).log_prob(unit) + math.log(2)
     torch.testing.assert_close(nll, -exact.flatten(1).sum(1), rtol=1e-3, atol=0.05)
-    torch.testing.assert_close(u.start, (unit - flow.mean(parents)) / flow.spread, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(u.latents[0], (unit - flow.mean(parents)) / flow.spread, rtol=1e-2, atol=1e-2)
 
 
 def test_a_likelihood_is_in_units_of_an_image_in_0_to_1():
@@ -168,11 +168,11 @@ def test_outside_its_region_an_answer_is_what_was_seen_and_inside_it_follows():
 def test_what_the_solver_leaves_over_is_no_ghost_where_the_image_changes():
     flow, (image, parents) = bound(Normal, steps=1, solver="euler"), family()
     ghost = torch.full_like(image, 0.1)
-    u = flow.abduct(image, parents)._replace(residual=ghost)
+    u = flow.abduct(image, parents)._replace(pixels=ghost)
     seen = ci.Seen(flow.predict(u, parents), parents)
     far = parents | {"age": parents["age"] + 60}
     for after, share in [(parents, 1.0), (far, 0.0)]:
-        answers = (flow.counterfactual(noise, after, seen) for noise in (u, u._replace(residual=0 * ghost)))
+        answers = (flow.counterfactual(noise, after, seen) for noise in (u, u._replace(pixels=0 * ghost)))
         kept = torch.sub(*answers) / ghost
         assert kept.mean() == pytest.approx(share, abs=0.1)
 

@@ -6,7 +6,6 @@ from causalimg.mechanisms.edited import Edit as Edit
 from causalimg.mechanisms.edited import Edited as Edited
 from causalimg.mechanisms.flow import ConditionalFlow as ConditionalFlow
 from causalimg.mechanisms.flow_matching import FlowMatching as FlowMatching
-from causalimg.mechanisms.flow_matching import FlowNoise as FlowNoise
 from causalimg.mechanisms.gumbel import GumbelMax as GumbelMax
 from causalimg.mechanisms.hvae import HVAE as HVAE
 from causalimg.mechanisms.linear_gaussian import LinearGaussian as LinearGaussian

@@ -27,7 +27,7 @@ elsewhere it would be a ghost of what was.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from einops.layers.torch import Rearrange
@@ -39,7 +39,17 @@ from causalimg.errors import check_known
 from causalimg.graph import Image, Variable
 from causalimg.mechanisms.blocks import perceptron
 from causalimg.mechanisms.hierarchy import Embedding, check_divisible, kernels_of
-from causalimg.mechanisms.mechanism import Abduction, Likelihood, Noise, Seen, Values, Weighted, Weights, rows
+from causalimg.mechanisms.mechanism import (
+    Abduction,
+    ImageNoise,
+    Likelihood,
+    Noise,
+    Seen,
+    Values,
+    Weighted,
+    Weights,
+    rows,
+)
 from causalimg.mechanisms.solvers import SOLVERS, Velocity
 from causalimg.mechanisms.unet import ModulatedUNet
 from causalimg.training.recipe import Recipe
@@ -49,20 +59,13 @@ GHOST = 0.05
 """Where an answer differs by about this share of the grey range from what was seen, its residual no longer belongs to it."""
 
 
-class FlowNoise(NamedTuple):
-    """Noise of an image under a flow: `start`, where the flow begins, and `residual`, what its solver leaves over, in the unit
-    of the image; both (batch, channels, height, width)."""
-
-    start: Tensor
-    residual: Tensor
-
-
 class FlowMatching(Likelihood, Weighted):
     """Conditional flow for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
 
     `widths` are the channels of its U-Net per resolution, fine to coarse, from half the image's size, each with `blocks` residual
-    blocks on the way down and up. `solver` and `steps`: how the flow is solved, see `solvers`. Its likelihood is exact but for
-    the solver's steps, with one draw of Hutchinson's estimate of the divergence, and costs a gradient a step.
+    blocks on the way down and up. `solver` and `steps`: how the flow is solved, see `solvers`. Noise has u for its one latent, and
+    r for pixels. The likelihood is exact but for the solver's steps and one draw of Hutchinson's estimate of the divergence; it
+    costs a gradient for every evaluation.
     """
 
     handles = (Image,)
@@ -95,17 +98,17 @@ class FlowMatching(Likelihood, Weighted):
         self.learnt = nn.Buffer(torch.zeros(len(self.parents), dtype=torch.bool))
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
-    def noise(self, n: int) -> FlowNoise:
+    def noise(self, n: int) -> ImageNoise:
         start = torch.randn(n, *self.variable.value_shape, device=self.weights.device)
-        return FlowNoise(start, torch.zeros_like(start))
+        return ImageNoise((start,), torch.zeros_like(start))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        start, residual = cast(FlowNoise, u)
+        (start,), residual = cast(ImageNoise, u)
         return (self._generate(_wide(start, rows(u, parents)), parents) + residual).clamp(self.low, self.high)
 
-    def abduct(self, value: Tensor, parents: Values) -> FlowNoise:
+    def abduct(self, value: Tensor, parents: Values) -> ImageNoise:
         start = self._solve(self._velocity(parents), self._unit(value), backward=True)
-        return FlowNoise(start, value - self._generate(start, parents))
+        return ImageNoise((start,), value - self._generate(start, parents))
 
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         x, u = self._unit(value), torch.randn_like(value)
@@ -129,13 +132,13 @@ class FlowMatching(Likelihood, Weighted):
         gathered, flat = self._solve(with_divergence, state, backward=True).tensor_split([1], dim=1)
         per_pixel = 0.5 * flat.square() + 0.5 * math.log(2 * math.pi) - math.log(2)
         start = flat.reshape(shape)
-        noise = FlowNoise(start, value - self._generate(start, parents))
+        noise = ImageNoise((start,), value - self._generate(start, parents))
         return Abduction(noise, per_pixel.sum(1) - gathered[:, 0])
 
     def counterfactual(
         self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
     ) -> Tensor:
-        start, residual = cast(FlowNoise, u)
+        (start,), residual = cast(ImageNoise, u)
         start, follow = _wide(start, rows(u, parents)), self._following(seen.parents, parents, weights or {})
         if region is None:
             made = self._image(self._solve(follow, start))
