@@ -21,7 +21,8 @@ from causalimg.errors import check_known
 from causalimg.fit import fit_mechanism
 from causalimg.graph import Graph, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
-from causalimg.guidance.finetune import expand, finetune, guiding_readers
+from causalimg.guidance.calibrate import calibrate
+from causalimg.guidance.finetune import LOOK, expand, finetune, guiding_readers
 from causalimg.guidance.sensitivity import sensitivity
 from causalimg.mechanisms import Mechanism, default_mechanism
 from causalimg.mechanisms.mechanism import Weights
@@ -76,7 +77,8 @@ class CausalModel(SCM):
 
         Columns a reader can fill may be missing.
 
-        `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
+        Where the image's mechanism has weights (see `Weighted`), they are calibrated on what the model's readers read off answers
+        about held-out rows. `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
         for a JSONL file per variable. `pose`: how training images are turned, shifted and mirrored at random, where none of the
         variables minds that.
 
@@ -87,10 +89,12 @@ class CausalModel(SCM):
         held_out = None if val is None else self.complete(val)
         logs = {name: None if log is None else log / f"{name}.jsonl" for name in self.graph}
         poses = {name: pose if name in self.graph.images else None for name in self.graph}
-        return {
+        histories = {
             name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name])
             for name, mechanism in self.mechanisms.items()
         }
+        calibrate(self, _first(held_out or data), self.readers.readers, self.readers.outlines, seed=seed)
+        return histories
 
     def finetune(
         self,
@@ -293,3 +297,7 @@ class CausalModel(SCM):
         model.load_state_dict(tensors)
         model.guided_by = spec["guided_by"]
         return model
+
+
+def _first(world: World) -> World:
+    return {name: column[:LOOK] for name, column in world.items()}

@@ -63,8 +63,8 @@ class FlowMatching(Likelihood, Weighted):
     """Conditional flow for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
 
     `widths` are the channels of its U-Net per resolution, fine to coarse, from half the image's size, each with `blocks` residual
-    blocks on the way down and up. `solver` and `steps`: how the flow is solved, see `solvers`. Noise has u for its one latent, and
-    r for pixels. The likelihood is exact but for the solver's steps and one draw of Hutchinson's estimate of the divergence; it
+    blocks on the way down and up. `solver` and `steps`: how the flow is solved, see `solvers`. Noise has u for its latent, and r
+    for pixels. The likelihood is exact but for the solver's steps and one draw of Hutchinson's estimate of the divergence; it
     costs a gradient for every evaluation.
     """
 
