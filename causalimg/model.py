@@ -77,10 +77,10 @@ class CausalModel(SCM):
 
         Columns a reader can fill may be missing.
 
-        Where the image's mechanism has weights (see `Weighted`), they are calibrated on what the model's readers read off answers
-        about held-out rows. `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
+        `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
         for a JSONL file per variable. `pose`: how training images are turned, shifted and mirrored at random, where none of the
-        variables minds that.
+        variables minds that. Weights of the image's parents (see `Weighted`) are calibrated in the end, on what the model's
+        readers read off its answers about held-out rows.
 
         Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
         """
