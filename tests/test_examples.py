@@ -1,11 +1,17 @@
 """The examples are short, and run on the real data as they are; here for a few steps, which teach nothing."""
 
+import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch.testing import assert_close
+
+import causalimg as ci
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -33,6 +39,33 @@ def test_digits_are_read_and_drawn_thicker(real_data, tmp_path):
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
 
 
+def test_heads_are_asked_for_in_mm2(real_data, tmp_path):
+    words = [sys.executable, EXAMPLES / "fetal_head.py", real_data("hc18"), "--out", tmp_path, "--size", "32"]
+    words += ["--steps", "8", "--every", "30"]
+    said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert "| **head_px [fraction]** |" in said.stdout
+    assert re.search(
+        r"do\(head_area=another's\): [\d.]+ % \(\d+ mm2\); the judge's own: [\d.]+ % \(\d+ mm2\)", said.stdout
+    )
+    assert (tmp_path / "head_area_times_0.8.png").stat().st_size > 10_000
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
+
+
+def test_the_zoom_of_a_head_keeps_the_contract_and_a_head_grows_in_its_image_alone():
+    spec = importlib.util.spec_from_file_location("fetal_head", EXAMPLES / "fetal_head.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    ci.testing.check_mechanism(example.Zoomed(), example.head_graph(32), "head_px")
+
+    mechanisms = {"head_px": example.Zoomed(), "x": ci.HVAE(widths=(4, 4), latents=(0, 2))}
+    model = ci.compile(example.head_graph(32), **mechanisms)
+    seen = {"head_area": torch.tensor([2000.0, 8000.0]), "pixel_mm": torch.tensor([0.8, 1.4])}
+    seen["head_px"] = 1.01 * seen["head_area"] / (128 * seen["pixel_mm"]) ** 2
+    larger = model.do({**seen, "x": torch.rand(2, 1, 32, 32)}, head_area=ci.scale(1.2))
+    assert_close(larger["head_px"], 1.2 * seen["head_px"])
+    assert torch.equal(larger["pixel_mm"], seen["pixel_mm"])
+
+
 def test_kinds_of_guidance_compare_on_real_films_and_a_study_goes_on_where_it_stopped(real_data, tmp_path):
     words = [sys.executable, EXAMPLES / "compare_guidance.py", "thirds", real_data("cxr_pediatric"), "--out", tmp_path]
     for steps in ("5", "10"):
@@ -45,6 +78,8 @@ def test_kinds_of_guidance_compare_on_real_films_and_a_study_goes_on_where_it_st
     assert "holds a study with another plan" in run.stderr
 
 
-@pytest.mark.parametrize(("example", "most"), [("cardiac_mri", 120), ("chest_xray", 120), ("custom_mechanism", 40)])
+@pytest.mark.parametrize(
+    ("example", "most"), [("cardiac_mri", 120), ("chest_xray", 120), ("fetal_head", 120), ("custom_mechanism", 40)]
+)
 def test_an_example_is_short(example, most):
     assert len((EXAMPLES / f"{example}.py").read_text().splitlines()) <= most
