@@ -5,18 +5,22 @@ along. What is measured on a structure is therefore changed near that structure,
 (sex, the scanner) may change the whole image, and so may one whose structure nobody outlines.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
 from pydantic import BeforeValidator, NonNegativeFloat
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Outlined
 from causalimg.graph.spec import Spec
-from causalimg.readers.reader_set import widened
+from causalimg.values import World
+
+MOST = 2.0
+"""A structure is not expected to grow by more than this, in length."""
 
 
 def _names(given: object) -> object:
@@ -26,57 +30,75 @@ def _names(given: object) -> object:
 class Region(Spec):
     """The surroundings of structures.
 
-    `structures`: by default those of what changed. They are widened by `margin`, and the border is blurred over `soft`, both
-    shares of the image's height. With a margin of 1 the region is the whole image.
+    `structures`: by default those of what changed. They are widened by `margin`, a share of the image's height, and by as much as
+    a structure is asked to grow; the border is blurred over `soft`. With a margin of 1 the region is the whole image.
     """
 
     structures: Annotated[tuple[str, ...], BeforeValidator(_names)] | None = None
-    margin: NonNegativeFloat = 0.12
+    margin: NonNegativeFloat = 0.08
     soft: NonNegativeFloat = 0.03
 
     def mask(
-        self,
-        graph: Graph,
-        name: str,
-        image: Tensor,
-        changed: Mapping[str, Tensor],
-        outlines: Callable[[], Mapping[str, Tensor]],
+        self, graph: Graph, name: str, image: Tensor, before: World, after: World, outlines: Callable[[], World]
     ) -> Tensor | None:
         """1 where `image`, the variable `name`, (n, channels, height, width), may change, 0 where not: (rows, height, width).
 
-        `changed`: by cause of the image, the rows (rows,), bool, where it changed. `outlines()`: by structure, bool, (n, height,
-        width). n is the number of rows, or 1. None where all of every image may change. Raises ValueError for a structure that
-        nobody outlines.
+        `before` and `after`: the causes of the image by name, (n or rows,). `outlines()`: by structure, bool, (n, height, width).
+        n is the number of rows, or 1. None where all of every image may change. Raises ValueError for a structure that nobody
+        outlines.
         """
-        near = {cause: self._near(graph, name, cause, image, outlines) for cause in changed} if self.margin < 1 else {}
-        if all(mask is None for mask in near.values()):
+        if self.margin >= 1:
             return None
-        return torch.stack([self._where(changed[cause], mask, image) for cause, mask in near.items()]).amax(0)
+        near = {cause: self._near(graph, name, cause, image, outlines) for cause in after}
+        if all(structures is None for structures in near.values()):
+            return None
+        parts = []
+        for cause, structures in near.items():
+            growth = _growth(graph, cause, before[cause], after[cause])
+            parts.append(_changed(before[cause], after[cause]) * self._surroundings(image, structures, growth))
+        return torch.stack(parts).amax(0)
 
-    def _near(
-        self, graph: Graph, name: str, cause: str, image: Tensor, outlines: Callable[[], Mapping[str, Tensor]]
-    ) -> Tensor | None:
-        """The surroundings of the structures that belong to `cause`; None where there are none to see."""
+    def _near(self, graph: Graph, name: str, cause: str, image: Tensor, outlines: Callable[[], World]) -> Tensor | None:
+        """The structures that belong to `cause`, (n, height, width), bool; None where nobody outlines them."""
         if self.structures is not None:
-            masks = outlines()
-            check_known("structure that a reader outlines", self.structures, masks)
-            return self._surroundings(torch.stack([masks[structure] for structure in self.structures]).any(0))
+            check_known("structure that a reader outlines", self.structures, outlines())
+            return torch.stack([outlines()[structure] for structure in self.structures]).any(0)
         quantity = graph.measured.get(cause)
         if quantity is None or graph.image_of(cause) != name or not set(quantity.structures) <= outlines().keys():
             return None
-        return self._surroundings(quantity.region(Outlined(outlines(), image)))
+        return quantity.region(Outlined(outlines(), image))
 
-    def _surroundings(self, mask: Tensor) -> Tensor:
-        """Blurred, (n, height, width); 1 everywhere where there is no such structure."""
-        reach, soft = (round(share * mask.shape[-2]) for share in (self.margin, self.soft))
-        wide = widened(mask, reach).float()[:, None]
+    def _surroundings(self, image: Tensor, structures: Tensor | None, growth: Tensor) -> Tensor:
+        """`structures`, widened and blurred, (rows, height, width); 1 everywhere where there are none."""
+        if structures is None:
+            return torch.ones_like(image[:, 0])
+        pixels, soft = structures.flatten(1).sum(1), round(self.soft * image.shape[-2])
+        reach = self.margin * image.shape[-2] + (growth - 1) * (pixels / math.pi).sqrt()
+        wide = _widened(structures, reach.round())[:, None]
         blurred = avg_pool2d(wide, 2 * soft + 1, stride=1, padding=soft, count_include_pad=False)[:, 0]
-        return torch.where(mask.flatten(1).any(1)[:, None, None], blurred, 1.0)
+        return torch.where((pixels > 0)[:, None, None], blurred, 1.0)
 
-    @staticmethod
-    def _where(here: Tensor, mask: Tensor | None, image: Tensor) -> Tensor:
-        """`mask`, or all of the image, in the rows `here`; nothing in the others."""
-        return here[:, None, None] * (torch.ones_like(image[:, 0]) if mask is None else mask)
+
+def _changed(before: Tensor, after: Tensor) -> Tensor:
+    """1 in rows in which a cause changed, 0 in the others: (rows, 1, 1)."""
+    return (before != after).reshape(len(after), -1).any(1)[:, None, None].float()
+
+
+def _growth(graph: Graph, cause: str, before: Tensor, after: Tensor) -> Tensor:
+    """By how much the structures of a cause are asked to grow in length, at most `MOST`: (rows,)."""
+    quantity = graph.measured.get(cause)
+    if quantity is None or not quantity.growth:
+        return torch.ones(len(after), device=after.device)
+    return torch.nan_to_num((after / before) ** quantity.growth, nan=1.0).clamp(1, MOST)
+
+
+def _widened(structures: Tensor, reach: Tensor) -> Tensor:
+    """`structures`, bool (n, height, width), and all within `reach` pixels, (rows,), diagonally too: (rows, height, width)."""
+    wide = structures.float().expand(max(len(structures), len(reach)), -1, -1)
+    for step in range(1, int(reach.max()) + 1 if len(reach) else 1):
+        grown = max_pool2d(wide[:, None], 3, stride=1, padding=1)[:, 0]
+        wide = torch.where((reach >= step)[:, None, None], grown, wide)
+    return wide
 
 
 Where = Region | str | Any

@@ -119,8 +119,7 @@ class SCM(nn.Module):
         if not isinstance(region, Region | str):
             return as_mask(region, value.shape[1:], rows, value.device)
         near = region if isinstance(region, Region) else Region(structures=(region,))
-        changed = {name: (parents[name] != before[name]).reshape(rows, -1).any(1) for name in parents}
-        return near.mask(self.graph, image, value, changed, lambda: factual.outlines(image))
+        return near.mask(self.graph, image, value, dict(before), parents, lambda: factual.outlines(image))
 
     @torch.no_grad()
     def draw(self, n: int, action: World) -> World:

@@ -166,8 +166,7 @@ class GuidedStep(nn.Module):
         world, moved = self.intervene(values)
         seen = Seen(values[self.image], self.scm.parents(values, self.image))
         parents = self.scm.parents(world, self.image)
-        changed = {name: moved[name] for name in parents if name in moved}
-        region = Region().mask(graph, self.image, seen.value, changed, lambda: batch.outlines)
+        region = Region().mask(graph, self.image, seen.value, dict(seen.parents), parents, lambda: batch.outlines)
         image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen, region)
         held = dict(zip(self.guides.reads, batch.readings, strict=True))
         seen_by: dict[Reader, World] = {}

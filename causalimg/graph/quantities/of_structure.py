@@ -42,6 +42,7 @@ class Area(OfStructure):
     """Area of a structure, in ``"mm2"``, ``"px"`` (pixels) or as ``"fraction"`` of the image."""
 
     units: ClassVar[tuple[str, ...]] = (MM2, PIXELS, FRACTION)
+    growth: ClassVar[float] = 0.5
 
     __init__ = OfStructure.__init__
 
@@ -75,6 +76,7 @@ class Width(OfStructure):
     """How many columns a structure takes, in ``"mm"``, ``"px"`` (pixels) or as ``"fraction"`` of the image's width."""
 
     units: ClassVar[tuple[str, ...]] = (MM, PIXELS, FRACTION)
+    growth: ClassVar[float] = 1.0
 
     __init__ = OfStructure.__init__
 
@@ -87,6 +89,7 @@ class Height(OfStructure):
     """How many rows a structure takes, in ``"mm"``, ``"px"`` (pixels) or as ``"fraction"`` of the image's height."""
 
     units: ClassVar[tuple[str, ...]] = (MM, PIXELS, FRACTION)
+    growth: ClassVar[float] = 1.0
 
     __init__ = OfStructure.__init__
 

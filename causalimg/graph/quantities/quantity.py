@@ -41,12 +41,14 @@ class Quantity(Kinded):
     """What is measured on structures. A new one: a subclass with `units`, `structures` and `measure`.
 
     `units` are those it can be given in; one that begins with "mm" needs an image whose `spacing` is known. `steady` says
-    whether exposure (brightness, contrast, noise) and small shifts of the whole image leave it as it is. `image` names the
-    image that is measured; needed only where the graph leaves a choice.
+    whether exposure (brightness, contrast, noise) and small shifts of the whole image leave it as it is. `growth`: as which power
+    of the quantity its structures grow in length; 0 where they needn't. `image` names the image that is measured; needed only
+    where the graph leaves a choice.
     """
 
     units: ClassVar[tuple[str, ...]]
     steady: ClassVar[bool] = True
+    growth: ClassVar[float] = 0.0
     by_position: ClassVar[tuple[str, ...]] = ()
     """The settings that are written without their name."""
     image: str | None = None

@@ -68,6 +68,10 @@ class Within(Quantity):
         return self.quantity.steady and self.of is not None
 
     @property
+    def growth(self) -> float:  # type: ignore[override]
+        return self.quantity.growth
+
+    @property
     def structures(self) -> tuple[str, ...]:
         of = () if self.of is None else (self.of,)
         return tuple(dict.fromkeys(self.quantity.structures + of))
