@@ -8,7 +8,7 @@ from pydantic import PositiveInt
 from torch import nn
 
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
-from causalimg.readers import Augment, Classifier, Network, Reader, ReaderSet, Regressor, Segmentor, UNet
+from causalimg.readers import Augment, Classifier, Network, Pose, Reader, ReaderSet, Regressor, Segmentor, UNet
 from causalimg.readers.reader_set import outlines, widened
 from causalimg.readers.scores import hold_out
 from causalimg.readers.segmentor import TOLERANCE, gap, sharpness
@@ -252,6 +252,15 @@ def test_what_is_given_for_validation_is_what_is_held_out():
         images, {"disc": masks, "ground": ~masks}, (images[:3], {"disc": masks[:3], "ground": ~masks[:3]}), recipe=BRIEF
     )
     assert segmentor.fitted["held_out"] == 3
+
+
+def test_quarter_turns_and_mirrors_leave_every_pixel_as_it_is():
+    images = torch.rand(40, 1, 6, 6)
+    moved = Pose(turn=True, mirror=True).move(images)[0]
+    ways = [torch.rot90(side, k, (2, 3)) for side in (images, images.flip(3)) for k in range(4)]
+    found = torch.stack([(moved - way).abs().flatten(1).amax(1) < 1e-5 for way in ways], dim=1)
+    assert found.any(1).all()
+    assert found.any(0).all()  # each of the eight happens
 
 
 def test_no_augmentation_changes_nothing():

@@ -37,7 +37,7 @@ def another(values: Tensor, discrete: bool, seed: int) -> Tensor:
     return values[chosen]
 
 
-def answers(model: ci.CausalModel, values: Mapping[str, Tensor], name: str, targets: Tensor) -> World:
+def answers(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor], name: str, targets: Tensor) -> World:
     """The counterfactual world of every item."""
     parts = [
         model.do({k: v[rows] for k, v in values.items()}, **{name: targets[rows]})
@@ -57,13 +57,13 @@ def errors(world: Mapping[str, Tensor], graph: ci.Graph, judges: Sequence[ci.Rea
     return found
 
 
-def composition(model: ci.CausalModel, values: Mapping[str, Tensor], tau: float) -> dict[int, float]:
+def composition(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor], tau: float) -> dict[int, float]:
     """|x_T - x| by number of cycles T."""
     found = cycles(model.mechanisms["x"], "x", values, tau, GREYS)
     return {count: away.mean().item() for count, away in found.items()}
 
 
-def reversibility(model: ci.CausalModel, values: Mapping[str, Tensor], name: str, world: World) -> float:
+def reversibility(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor], name: str, world: World) -> float:
     """|x'' - x| after the intervention was taken back."""
     return apart(answers(model, world, name, values[name])["x"], values["x"])
 

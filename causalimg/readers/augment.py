@@ -18,17 +18,20 @@ class Pose(Spec):
     """How far a pose changes at most; each change is drawn uniformly for every image, and 0 leaves it out.
 
     `rotate` is in degrees, `shift` a fraction of the image's size, and `scale` (of height and width) multiplies by up to its
-    exponential, either way. With `mirror` every other image is mirrored, left to right.
+    exponential, either way. With `turn` images are turned by quarters of a circle at random, with `mirror` every other one is
+    mirrored, left to right; alone, these two leave every pixel's value as it is.
     """
 
     rotate: NonNegativeFloat = 0.0
     scale: NonNegativeFloat = 0.0
     shift: NonNegativeFloat = 0.0
+    turn: bool = False
     mirror: bool = False
 
     def move(self, *maps: Tensor) -> list[Tensor]:
         """All `maps` (n, *, H, W) under the same new pose; what comes into view continues the border."""
-        angle = _draw(maps[0], math.radians(self.rotate)).flatten()
+        quarters = torch.randint(0, 4 if self.turn else 1, (len(maps[0]),), device=maps[0].device)
+        angle = _draw(maps[0], math.radians(self.rotate)).flatten() + math.pi / 2 * quarters
         height, width = (_draw(maps[0], self.scale).flatten().exp() for _ in range(2))
         down, right = (_draw(maps[0], 2 * self.shift).flatten() for _ in range(2))
         side = _draw(maps[0], 1.0).flatten().sign() if self.mirror else 1.0
