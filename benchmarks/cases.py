@@ -44,6 +44,7 @@ class Case:
         self.world = {name: value.to(device) for name, value in heart.sample(batch).values.items()}
         for name, mechanism in self.model.mechanisms.items():
             mechanism.prepare(self.world[name].cpu(), {k: self.world[k].cpu() for k in mechanism.parents})
+            mechanism.fitted.fill_(True)  # as fast as a trained one
         self.model.to(device)
         self.mechanism, self.published = self.model.mechanisms["x"], way == "published"
         self.parents = {name: self.world[name] for name in self.mechanism.parents}

@@ -1,6 +1,6 @@
 """Fitting: each mechanism on its own, since log p(v) = Σ_k log p(v_k | pa_k)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 import torch
@@ -82,10 +82,29 @@ def fit_mechanism(
     family = [name, *mechanism.parents]
     columns = {k: data[k] for k in family}
     mechanism.prepare(columns[name], {k: columns[k] for k in mechanism.parents})
-    trained = mechanism.unwrapped
-    if next(trained.parameters(), None) is None:
-        return History()
-    held_out = None if val is None else {k: val[k] for k in family}
-    validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
-    recipe = recipe or trained.recipe
-    return train(FitStep(trained, name, pose), columns, recipe, label=name, seed=seed, validate=validate, log=log)
+    history, trained = History(), mechanism.unwrapped
+    if next(trained.parameters(), None) is not None:
+        held_out = None if val is None else {k: val[k] for k in family}
+        validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
+        recipe = recipe or trained.recipe
+        history = train(
+            FitStep(trained, name, pose), columns, recipe, label=name, seed=seed, validate=validate, log=log
+        )
+    _mark_fitted(mechanism)
+    return history
+
+
+def _mark_fitted(mechanism: Mechanism) -> None:
+    """`mechanism`, and the one that it wraps."""
+    for part in mechanism.modules():
+        if isinstance(part, Mechanism):
+            part.fitted.fill_(True)
+
+
+def check_fitted(mechanisms: Mapping[str, Mechanism], needed: Container[str]) -> None:
+    """Raise ValueError that names those of `needed` whose mechanism is not fitted."""
+    if untrained := [name for name, one in mechanisms.items() if name in needed and not one.fitted]:
+        raise ValueError(
+            f"{', '.join(untrained)} {'is' if len(untrained) == 1 else 'are'} not trained: call model.fit(train, val) first, "
+            "or CausalModel.load(folder)"
+        )

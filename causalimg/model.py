@@ -18,12 +18,12 @@ from torch import Tensor
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual
 from causalimg.errors import check_known
-from causalimg.fit import fit_mechanism
+from causalimg.fit import check_fitted, fit_mechanism
 from causalimg.graph import Graph, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
 from causalimg.guidance.calibrate import calibrate
-from causalimg.guidance.finetune import LOOK, expand, finetune, guiding_readers
-from causalimg.guidance.sensitivity import sensitivity
+from causalimg.guidance.finetune import expand, finetune, guiding_readers
+from causalimg.guidance.sensitivity import Sensitivity, rows_to_ask, sensitivity, summary, warn_of_ignored
 from causalimg.mechanisms import Mechanism, default_mechanism
 from causalimg.mechanisms.mechanism import Weights
 from causalimg.readers.augment import Pose
@@ -32,6 +32,7 @@ from causalimg.readers.reader_set import ReaderSet
 from causalimg.region import Region, Where
 from causalimg.scm import SCM, Factual
 from causalimg.training.history import History
+from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
 from causalimg.values import Columns, World, check_allowed, columns
@@ -60,6 +61,7 @@ class CausalModel(SCM):
         super().__init__(graph, mechanisms)
         self.readers = readers
         self.guided_by: list[str] = []  # fingerprints: who guided may not judge
+        self.sensitivities: dict[str, Sensitivity] = {}  # by cause of an image, as the last training left it
 
     # -- training ------------------------------------------------------------------------------------------------------
 
@@ -75,7 +77,8 @@ class CausalModel(SCM):
     ) -> dict[str, History]:
         """Fit every mechanism by its `loss` (the likelihood, for all of ours); returns their histories.
 
-        Columns a reader can fill may be missing.
+        Columns a reader can fill may be missing. How far the image follows its causes is measured on held-out rows, if there are
+        any, said, and kept in `sensitivities`.
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
         for a JSONL file per variable. `pose`: how training images are turned, shifted and mirrored at random, where none of the
@@ -93,7 +96,9 @@ class CausalModel(SCM):
             name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name])
             for name, mechanism in self.mechanisms.items()
         }
-        calibrate(self, _first(held_out or data), self.readers.readers, self.readers.outlines, seed=seed)
+        rows = data if held_out is None else held_out
+        calibrate(self, rows_to_ask(rows), self.readers.readers, self.readers.outlines, seed=seed)
+        self._look(rows, self.readers.readers, seed)
         return histories
 
     def finetune(
@@ -116,8 +121,9 @@ class CausalModel(SCM):
         lose (by default 1 %, where fitted weights are trained), `recipe` how it trains. Readers are left as they are.
 
         The history has the loss of every term and, with a bound, F, its excess over the bound, the multiplier λ, and the share
-        of steps that violated the bound; where the bound was not held in the end, a warning says so. Raises ValueError where
-        nobody guides anything, for two terms of one label, and for a bound that can do nothing.
+        of steps that violated the bound; where the bound was not held in the end, a warning says so. `sensitivities` are measured
+        anew. Raises ValueError where nobody guides anything, for two terms of one label, for a bound that can do nothing, and for
+        a model that is not fitted.
         """
         terms = expand(self.graph, guidance)
         data = self.complete(train)
@@ -135,14 +141,24 @@ class CausalModel(SCM):
             seed=seed,
             log=log,
         )
-        self.guided_by += [fingerprint(reader) for reader in guiding_readers(terms)]
+        guides = guiding_readers(terms)
+        self.guided_by += [fingerprint(reader) for reader in guides]
+        self._look(data if held_out is None else held_out, [*self.readers.readers, *guides], seed)
         return history
+
+    def _look(self, values: World, readers: Sequence[Reader], seed: int) -> None:
+        """Measure on some of `values` how far the image follows its causes; say it, and keep it."""
+        self.sensitivities = sensitivity(self, rows_to_ask(values), readers, self.readers.outlines, seed=seed)
+        say(summary(self.sensitivities))
 
     def sensitivity(
         self, values: Columns, readers: Sequence[Reader] | None = None, *, seed: int = 0
-    ) -> dict[str, float]:
-        """How far the image follows each of its causes that `readers` (default: the model's) read: the slope of the reading
-        on what was asked for, by variable; 1 follows, 0 ignores."""
+    ) -> dict[str, Sensitivity]:
+        """How far the image follows each of its causes, by variable.
+
+        For what `readers` (default: the model's) read, `slope` is that of the reading on what was asked for: 1 follows, 0
+        ignores. `change` is by how much the image changes. Raises ValueError for a model that is not fitted.
+        """
         world = self.complete(values)
         asked = self.readers.readers if readers is None else readers
         return sensitivity(self, world, asked, self.readers.outlines, seed=seed)
@@ -169,11 +185,13 @@ class CausalModel(SCM):
         by default near the structures of what changes, and everywhere for causes that are measured nowhere. `weights`: how
         strongly an image follows a parent, where its mechanism is `Weighted`, such as ``weights={"lv_area": 2.0}``.
 
-        Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, and variables that are neither given
-        nor readable.
+        Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, variables that are neither given
+        nor readable, and a model that is not fitted. Warns where the image ignores what is set (see `sensitivities`).
         """
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
-        return self.predict(factual, self.act(factual, **interventions), region=region, weights=weights)
+        action = self.act(factual, **interventions)
+        warn_of_ignored(self.sensitivities, action)
+        return self.predict(factual, action, region=region, weights=weights)
 
     @torch.no_grad()
     def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
@@ -211,6 +229,7 @@ class CausalModel(SCM):
             raise ValueError(
                 "this Factual was abducted by another model: its noise means nothing here; abduct it again"
             )
+        check_fitted(self.mechanisms, self.graph.descendants(*action) - action.keys())
         world = self.propagate(factual, action, region, weights)
         return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
 
@@ -220,6 +239,7 @@ class CausalModel(SCM):
         for name, value in action.items():
             if len(value) not in (1, n):
                 raise ValueError(f"do({name}=...): {len(value)} values for {n} samples")
+        check_fitted(self.mechanisms, self.graph.variables.keys() - action.keys())
         with seeded(seed, self.device):
             return self.draw(n, action)
 
@@ -276,6 +296,7 @@ class CausalModel(SCM):
             "mechanisms": {name: mechanism.to_data() for name, mechanism in self.mechanisms.items()},
             "readers": [r.to_data() if r.portable else {"code": r.describe()} for r in self.readers.readers],
             "guided_by": self.guided_by,
+            "sensitivities": {name: one._asdict() for name, one in self.sensitivities.items()},
         }
         storage.write(folder, spec, self.state_dict())
 
@@ -296,8 +317,5 @@ class CausalModel(SCM):
         )
         model.load_state_dict(tensors)
         model.guided_by = spec["guided_by"]
+        model.sensitivities = {name: Sensitivity(**one) for name, one in spec["sensitivities"].items()}
         return model
-
-
-def _first(world: World) -> World:
-    return {name: column[:LOOK] for name, column in world.items()}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 SPEC, TENSORS = "spec.json", "tensors.safetensors"
 
-FORMAT = 1
+FORMAT = 2
 """The version of the format. It goes up when a folder of an older version can't be read as it is any more."""
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from causalimg.errors import check_known
-from causalimg.graph import Graph, Variable
+from causalimg.graph import Graph, Image, Variable
 
 World = dict[str, Tensor]
 """Values by variable: continuous float32 (batch,), categorical int64 (batch,), images float32 (batch, C, H, W)."""
@@ -76,6 +76,12 @@ def check_allowed(name: str, variable: Variable, tensor: Tensor) -> None:
     value = tensor.reshape(-1, *shape)[row][wrong.reshape(-1, *shape)[row]].flatten()[0]
     more = f" ({int(rows.sum())} such rows)" if rows.sum() > 1 else ""
     raise ValueError(f"{name}, row {row}: {value.item():g} is not {variable.allowed}{more}")
+
+
+def limits(variable: Image, images: Tensor) -> tuple[float, float]:
+    """Black and white: the variable's bounds or, where it has none, those of `images`."""
+    low, high = variable.bounds
+    return (images.min().item() if low is None else low, images.max().item() if high is None else high)
 
 
 def widen(tensor: Tensor, n: int) -> Tensor:

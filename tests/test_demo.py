@@ -17,6 +17,7 @@ def run(monkeypatch, *words):
     return stop.value.code or 0
 
 
+@pytest.mark.filterwarnings("ignore:the image hardly follows:UserWarning")  # six steps teach nothing
 def test_the_demo_writes_its_figures_and_its_model_answers(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "demo", lambda out, **options: SMALL(out, patients=24, **options))
     out = tmp_path / "demo"

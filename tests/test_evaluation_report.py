@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
+from strategies import as_if_fitted
 from test_evaluation import Bars, Painter, Ruler, draw, world
 
 import causalimg as ci
@@ -66,7 +67,7 @@ class Plain(ci.MaximumLikelihood):
 
 
 def brush(**settings):
-    return ci.compile(Bars, x=Brush(**settings))
+    return as_if_fitted(ci.compile(Bars, x=Brush(**settings)))
 
 
 # -- what no judge is needed for ---------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ def test_what_a_model_has_no_means_for_is_left_out():
     assert not other.truth
     assert "Likelihood" not in other.table()
     assert "null intervention" not in other.table()
-    plain = ci.evaluate(ci.compile(Bars, x=Plain()), world(20), [Ruler()], **ONLY)
+    plain = ci.evaluate(as_if_fitted(ci.compile(Bars, x=Plain())), world(20), [Ruler()], **ONLY)
     assert not plain.null
     assert not plain.composition["x"].noiseless
     assert plain.composition["x"].noisy[10].value == pytest.approx(0, abs=1e-3)

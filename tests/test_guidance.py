@@ -3,6 +3,7 @@
 import pytest
 import torch
 from pydantic import Field
+from strategies import as_if_fitted
 from test_model import Disc, Threshold, discs
 
 import causalimg as ci
@@ -21,7 +22,7 @@ from causalimg.guidance.finetune import (
     warn_if_broken,
 )
 from causalimg.guidance.imagined import Imagined
-from causalimg.guidance.sensitivity import advice
+from causalimg.guidance.sensitivity import Sensitivity, advice, rows_to_ask
 from causalimg.guidance.step import BROKEN, GuidedStep
 from causalimg.guidance.view import jitter
 from causalimg.readers.reader import fingerprint
@@ -451,16 +452,20 @@ def test_plausibility_asks_what_was_fitted_with_the_same_draws(fitted):
     assert (after > before).all()
 
 
+def hardly(values, names):
+    """Sets every area to nearly what it was."""
+    return ci.Drawn({"area": values["area"] + 1e-3}, {"area": torch.ones(len(values["area"]), dtype=torch.bool)})
+
+
 def test_the_guide_sees_the_pixels_noise_at_the_temperature(fitted):
     worlds = {}
     for tau in (0.0, 1.0):
         spy = Spy()
-        nothing = lambda values, names: ci.Drawn({}, {})  # noqa: E731
-        step, batch = guided(fitted, Eye(), spy, view=ci.View(temperature=tau), sampler=nothing)
+        step, batch = guided(fitted, Eye(), spy, view=ci.View(temperature=tau), sampler=hardly)
         told(step, batch)
         worlds[tau] = spy.seen[0].image
-    assert (worlds[1.0] - batch.values["x"]).abs().max() < 1e-5
-    assert (worlds[0.0] - batch.values["x"]).abs().max() > 0.05
+    assert (worlds[1.0] - batch.values["x"]).abs().max() < 1e-3
+    assert (worlds[0.0] - batch.values["x"]).abs().max() > 0.05  # near the disc: elsewhere nothing may change
 
 
 class Watcher(ci.Reader):
@@ -513,7 +518,7 @@ def test_an_edit_answers_to_what_is_set_and_to_what_follows_from_it(fitted, tmp_
     assert guided_image(graph, terms) == "x"
     assert moved_parents(graph, "x", terms) == ["area", "fat"]
     values = {"sex": torch.arange(12) % 2, "area": torch.arange(12.0), "fat": torch.rand(12)}
-    model = ci.compile(graph, x=EDITED)
+    model = as_if_fitted(ci.compile(graph, x=EDITED))
     model.finetune(values | {"x": torch.rand(12, 1, 16, 16)}, guidance=[Eye()], recipe=ci.Recipe(steps=2, batch=8))
     assert model.mechanisms["x"].edit.answers.tolist() == [0, 0, 1, 1]
 
@@ -538,19 +543,20 @@ def test_the_history_says_the_sensitivity_before_and_advice_is_given_where_there
     model = copy(fitted, tmp_path)
     history = model.finetune(discs(), guidance=[Eye()], recipe=ci.Recipe(steps=3, batch=8))
     slope = history.rows[0]["sensitivity area"]
-    first = {k: v[:64] for k, v in discs().items()}
-    assert slope == pytest.approx(fitted.sensitivity(first, [Eye()])["area"], abs=0.05)
-    assert "hardly follows area" in advice({"area": 0.01, "ring": 0.9})
-    assert "ring" not in advice({"area": 0.01, "ring": 0.9})
+    assert slope == pytest.approx(fitted.sensitivity(rows_to_ask(discs()), [Eye()])["area"].slope, abs=0.05)
+    said = advice({"area": Sensitivity(0.01, 0.0), "ring": Sensitivity(0.9, 0.1), "sex": Sensitivity(None, 0.0)})
+    assert "hardly follows area" in said
+    assert "ring" not in said
+    assert "sex" not in said
 
 
 def test_a_mechanism_that_follows_its_cause_has_a_sensitivity_of_one():
-    model = ci.compile(Disc, Threshold(), x=TINY)
+    model = as_if_fitted(ci.compile(Disc, Threshold(), x=TINY))
     values = discs()
     model.mechanisms["x"].predict = lambda u, parents: draw(parents["area"])
-    assert model.sensitivity(values)["area"] == pytest.approx(1.0, abs=0.05)
-    model.mechanisms["x"].predict = lambda u, parents: values["x"]
-    assert model.sensitivity(values)["area"] == 0
+    assert model.sensitivity(values)["area"].slope == pytest.approx(1.0, abs=0.05)
+    model.mechanisms["x"].predict = lambda u, parents: draw(torch.full_like(parents["area"], 60.0))
+    assert model.sensitivity(values)["area"].slope == 0
 
 
 def draw(area):
@@ -648,7 +654,7 @@ def test_only_trainable_gives_back_what_it_took_even_after_an_error():
 
 
 def test_a_refused_call_changes_nothing(fitted, tmp_path):
-    model = copy(ci.compile(Disc, x=EDITED), tmp_path)
+    model = copy(as_if_fitted(ci.compile(Disc, x=EDITED)), tmp_path)
     for wrong in (
         {"bound": Bound()},
         {"guidance": [ci.Target(Eye(), ["aera"])]},

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import graphs, values
+from strategies import as_if_fitted, graphs, values
 
 import causalimg as ci
 from causalimg.scm import Factual
@@ -29,7 +29,7 @@ def questions(draw, images=True):
     chosen = {
         n: ci.LinearGaussian() if n in linear and draw(st.booleans()) else flat for n in graph if not graph[n].discrete
     }
-    model = ci.compile(graph, **(chosen | dict.fromkeys(graph.images, TINY)))
+    model = as_if_fitted(ci.compile(graph, **(chosen | dict.fromkeys(graph.images, TINY))))
     world, other = values(graph, N, seed=0), values(graph, N, seed=1)
     for name, mechanism in model.mechanisms.items():
         mechanism.prepare(world[name], model.parents(world, name))
@@ -147,7 +147,7 @@ def test_the_laws_can_fail():
             return ci.Abduction(torch.zeros_like(u), nll)
 
     graph = ci.Graph.of(a=ci.Continuous(), b=ci.Continuous(parents=["a"]))
-    model = ci.compile(graph, a=ci.LinearGaussian(), b=NoMemory())
+    model = as_if_fitted(ci.compile(graph, a=ci.LinearGaussian(), b=NoMemory()))
     world = values(graph, N)
     cf = model.do(world, a=world["a"])
     assert not close(cf["b"], world["b"])

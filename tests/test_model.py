@@ -11,6 +11,9 @@ import causalimg.values as values_module
 from causalimg.fit import row_losses
 from causalimg.graph import measure
 
+# a fit of some dozen steps teaches the image little, which is not what is tested here
+pytestmark = pytest.mark.filterwarnings("ignore:the image hardly follows:UserWarning")
+
 
 class Disc(ci.Graph):
     """A disc whose area in pixels is a variable."""

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from strategies import as_if_fitted
 
 import causalimg as ci
 
@@ -17,7 +18,7 @@ GRAPH = Lungs()
 HVAE = ci.HVAE(widths=(4, 4), latents=(0, 2), embedding=4)
 SEGMENTOR = ci.Segmentor.unet(structures=("left_lung",), width=4)
 JUDGE = ci.Segmentor.unet(structures=("left_lung",), width=4, seed=1)
-MODEL = ci.compile(Lungs, SEGMENTOR, x=HVAE)
+MODEL = as_if_fitted(ci.compile(Lungs, SEGMENTOR, x=HVAE))
 WORLD = {
     "age": torch.full((4,), 50.0),
     "finding": torch.zeros(4, dtype=torch.int64),

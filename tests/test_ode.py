@@ -67,10 +67,10 @@ def test_it_is_fitted_asked_tuned_and_saved(fitted, tmp_path):
     test, eye = discs(seed=1), Eye()
     assert (model.do(test)["x"] - test["x"]).abs().max() < 1e-2
     assert (model.do(test, area=ci.scale(1.5))["x"] - test["x"]).abs().mean() > 1e-3
-    before = model.sensitivity(test, [eye])["area"]
+    before = model.sensitivity(test, [eye])["area"].slope
     tuned = model.finetune(discs(), discs(40, seed=3), guidance=[eye], recipe=ci.Recipe(steps=60, batch=32, lr=1e-2))
     assert tuned.last("area") < tuned.rows[1]["area"] + 0.05
-    assert model.sensitivity(test, [eye])["area"] > before
+    assert model.sensitivity(test, [eye])["area"].slope > before
     assert model.sample(3)["x"].shape == (3, 1, 16, 16)
     model.save(tmp_path)
     again = ci.CausalModel.load(tmp_path)

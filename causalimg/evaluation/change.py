@@ -16,16 +16,11 @@ from torch.nn.functional import conv2d
 
 from causalimg.graph import Graph, Image, Outlined, Quantity
 from causalimg.readers.reader_set import widened
+from causalimg.values import limits
 
 REACH = 4 / 64
 """How far from a structure a change still belongs to it, as a share of the image's shorter side."""
 WINDOW, SIGMA = 11, 1.5  # pixels
-
-
-def limits(variable: Image, images: Tensor) -> tuple[float, float]:
-    """Black and white: the variable's bounds or, where it has none, those of `images`."""
-    low, high = variable.bounds
-    return (images.min().item() if low is None else low, images.max().item() if high is None else high)
 
 
 def grey_levels(variable: Image, images: Tensor) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from causalimg.evaluation.judges import Judges
 from causalimg.evaluation.page import unit_of
-from causalimg.evaluation.questions import Answering, Items, encoded
+from causalimg.evaluation.questions import Answering, Items, answer, encoded
 from causalimg.evaluation.statistics import Estimate, mean, pool, resample
 
 ITEMS = 32
@@ -88,6 +88,6 @@ def _readings(
     known = encoded(model, values)
     readings = {}
     for name, targets in grids.items():
-        worlds = (model.do(known, **{name: target.expand(len(values[name]))}) for target in targets)
+        worlds = (answer(model, known, **{name: target.expand(len(values[name]))}) for target in targets)
         readings[name] = torch.stack([judges.read(world)[name] for world in worlds], dim=1)
     return readings

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from causalimg.evaluation.change import distance
-from causalimg.evaluation.questions import Items, Measured, Question
+from causalimg.evaluation.questions import Items, Measured, Question, answer
 from causalimg.evaluation.statistics import Estimate, mean, pool
 
 
@@ -47,7 +47,7 @@ class Reversibility(Metric):
     def measure(self, question: Question) -> Tensor:
         """Mean |x'' − x| over the pixels, in grey levels of 255."""
         changed = {name: question.after[name] for name in question.model.graph}
-        back = question.model.do(changed, **{question.name: question.before[question.name]})
+        back = answer(question.model, changed, **{question.name: question.before[question.name]})
         return distance(back[question.image].cpu(), question.before[question.image].cpu(), question.unit)
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, cast
 from torch import Tensor
 
 from causalimg.evaluation import sections as parts
-from causalimg.evaluation.change import limits
 from causalimg.evaluation.composition import Composition
 from causalimg.evaluation.dose_response import DoseResponse
 from causalimg.evaluation.effectiveness import Effect, Effectiveness
@@ -19,6 +18,7 @@ from causalimg.evaluation.questions import Items, Measured, Question
 from causalimg.evaluation.statistics import Deviation, Estimate
 from causalimg.evaluation.truth import IMAGE, Truth, Truths
 from causalimg.graph import Graph, Image
+from causalimg.values import limits
 from causalimg.viz.curves import Curve, draw_dose_response
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 

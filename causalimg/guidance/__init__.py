@@ -12,6 +12,7 @@ from causalimg.guidance.samplers import Drawn as Drawn
 from causalimg.guidance.samplers import Permuted as Permuted
 from causalimg.guidance.samplers import Sampler as Sampler
 from causalimg.guidance.samplers import Uniform as Uniform
+from causalimg.guidance.sensitivity import Sensitivity as Sensitivity
 from causalimg.guidance.sensitivity import sensitivity as sensitivity
 from causalimg.guidance.target import Hold as Hold
 from causalimg.guidance.target import Target as Target

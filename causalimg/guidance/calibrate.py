@@ -32,24 +32,26 @@ def calibrate(
     weighted = {name: m for name in scm.graph.images if isinstance(m := scm.mechanisms[name].unwrapped, Weighted)}
     if not weighted:
         return {}
-    slopes = []
+    slopes: list[dict[str, float | None]] = []
     for weight in GRID:
         for mechanism in weighted.values():
             mechanism.weights.fill_(weight)
-        slopes.append(sensitivity(scm, values, readers, outline, seed=seed))
+        found = sensitivity(scm, values, readers, outline, seed=seed)
+        slopes.append({name: one.slope for name, one in found.items()})
     for mechanism in weighted.values():
-        chosen = [
-            _best(scm.graph, name, [by[name] for by in slopes]) if name in slopes[0] else 1.0
-            for name in mechanism.parents
-        ]
+        chosen = [_best(scm.graph, name, [by.get(name) for by in slopes]) for name in mechanism.parents]
         mechanism.weights.copy_(torch.tensor(chosen))
     return {name: mechanism.weights.clone() for name, mechanism in weighted.items()}
 
 
-def _best(graph: Graph, name: str, slopes: list[float]) -> float:
+def _best(graph: Graph, name: str, slopes: list[float | None]) -> float:
+    """Of `GRID`, or between its points; 1 for what nobody reads."""
+    known = [slope for slope in slopes if slope is not None]
+    if len(known) < len(slopes):
+        return 1.0
     if not isinstance(graph[name], Continuous):
-        return next(w for w, share in zip(GRID, slopes, strict=True) if share >= max(slopes) - AS_GOOD)
-    return float(crossing(torch.tensor(GRID), torch.tensor([slopes]), torch.ones(1)))
+        return next(w for w, share in zip(GRID, known, strict=True) if share >= max(known) - AS_GOOD)
+    return float(crossing(torch.tensor(GRID), torch.tensor([known]), torch.ones(1)))
 
 
 def crossing(x: Tensor, y: Tensor, level: Tensor) -> Tensor:

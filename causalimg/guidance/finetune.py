@@ -13,13 +13,13 @@ from typing import cast
 
 from torch import nn
 
-from causalimg.fit import row_losses
+from causalimg.fit import check_fitted, row_losses
 from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound
 from causalimg.guidance.locality import Locality
 from causalimg.guidance.minimality import Minimality
 from causalimg.guidance.samplers import Sampler
-from causalimg.guidance.sensitivity import advice, sensitivity
+from causalimg.guidance.sensitivity import advice, between, rows_to_ask, sensitivity
 from causalimg.guidance.step import LOSS, GuidedStep, causes_read
 from causalimg.guidance.target import Hold, Target
 from causalimg.guidance.term import Term
@@ -36,9 +36,6 @@ from causalimg.values import World
 RESERVED = {"step", "loss", "val", "lr", "grad_norm", "skipped", "seconds", "samples_per_second"}
 RESERVED |= {"F", "excess", "λ", "violated"}
 """Columns of the history that are no terms."""
-
-LOOK = 64
-"""At so many training rows finetuning measures the sensitivity of the image to its causes."""
 
 MEASURED = 256
 """At so many training rows F is measured when it is over: a batch of `row_losses`."""
@@ -101,18 +98,20 @@ def finetune(
     and excess over the bound) are kept. The history begins with the sensitivity of the image to its causes before. `bound`: see
     there; by default there is one where it can do something.
 
-    Raises ValueError where nothing is guided, for an image without bounds, and for a bound or a temperature that can do nothing.
+    Raises ValueError where nothing is guided, for what is not fitted, for an image without bounds, and for a bound or a
+    temperature that can do nothing.
     """
     image = guided_image(scm.graph, terms)
     mechanism = scm.mechanisms[image]
     check(scm.graph, image, mechanism, terms, view)
+    read = {name for term in terms for _, name in term.reads}
+    check_fitted(scm.mechanisms, between(scm.graph, causes_read(scm.graph, image, terms), {image, *read}))
     bound = allowed_bound(image, mechanism, mechanism.prepare_finetuning([]), bound)
     step = GuidedStep(  # moves the readers to the data
         scm, image, terms, data, outlining=outlining, sampler=sampler, view=view, bound=bound
     )
-    look = {name: column[:LOOK] for name, column in data.items()}
-    slopes = sensitivity(scm, look, guiding_readers(terms), step.guides.outlines, seed=seed)
-    say(advice(slopes))
+    before = sensitivity(scm, rows_to_ask(data), guiding_readers(terms), step.guides.outlines, seed=seed)
+    say(advice(before))
     trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
     with only_trainable(trained, within=step):
         held_out = None if val is None else step.held(val)
@@ -121,8 +120,8 @@ def finetune(
         history = train(step, step.data, recipe, label=f"{image}, guided", seed=seed, validate=validate, log=log)
     if bound is not None:
         warn_if_broken(image, excess_of(step), history, step.slack)
-    first = {"step": 0, **{f"sensitivity {name}": slope for name, slope in slopes.items()}}
-    return History((first, *history.rows))
+    slopes = {f"sensitivity {name}": one.slope for name, one in before.items() if one.slope is not None}
+    return History(({"step": 0, **slopes}, *history.rows))
 
 
 def check(graph: Graph, image: str, mechanism: Mechanism, terms: Sequence[Term], view: View) -> None:

@@ -22,7 +22,7 @@ class LinearGaussian(MaximumLikelihood):
 
     Made with coefficients in natural units it is a known truth; `weights` by parent, one per level for a categorical one,
     zero for the parents not named: ``LinearGaussian(weights={"age": 0.5, "sex": (0.0, 3.0)}, bias=20.0, scale=2.0)``.
-    Fitting replaces them by the maximum likelihood, in closed form; nothing is left to train.
+    Fitting replaces them by the maximum likelihood, in closed form; nothing is left to train. A known truth counts as fitted.
     """
 
     handles = (Continuous,)
@@ -39,6 +39,7 @@ class LinearGaussian(MaximumLikelihood):
         self.slope = nn.Buffer(torch.tensor([weight for name in self.parents for weight in self._weights(name)]))
         self.intercept = nn.Buffer(torch.tensor(self.bias))
         self.sigma = nn.Buffer(torch.tensor(self.scale))
+        self.fitted.fill_(bool(self.weights) or (self.bias, self.scale) != (0.0, 1.0))
 
     def _weights(self, parent: str) -> tuple[float, ...]:
         variable = self.parents[parent]

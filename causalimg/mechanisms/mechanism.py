@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self, Union
 
+import torch
 from torch import Tensor, nn
 
 from causalimg.configured import Configured
@@ -79,6 +80,8 @@ class Mechanism(Configured, ABC):
     `loss` is differentiable in the parameters, `predict` in the noise and in the parents. ``predict(abduct(v, pa), pa)`` returns
     ``v``, to `tolerance`, whatever `abduct` draws. Noise of one sample serves every row of `parents`.
     `causalimg.testing.check_mechanism` tests it.
+
+    `fitted`, 0-d bool, says whether it has been fitted; it is saved with the weights.
     """
 
     handles: ClassVar[tuple[type[Variable], ...]]
@@ -95,6 +98,7 @@ class Mechanism(Configured, ABC):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        self.fitted = nn.Buffer(torch.zeros((), dtype=torch.bool))
         self.variable: Variable
         self.parents: dict[str, Variable]
 
