@@ -24,7 +24,7 @@ class Plate(ci.Graph):
     note = ci.Continuous(parents=[area])
 
 
-class Threshold(ci.Reader):
+class Above(ci.Reader):
     """Reads the disc exactly."""
 
     def can_read(self, graph):
@@ -93,7 +93,7 @@ EDIT = ci.Deform(widths=(8, 8), basis=8, embedding=8)
 
 
 def compiled(*follows, reader=None):
-    return ci.compile(Plate, reader or Threshold(), x=Painter(follows=follows))
+    return ci.compile(Plate, reader or Above(), x=Painter(follows=follows))
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def idler():
         lambda model: model.predict(model.abduct(WORLD), {"area": torch.tensor([50.0])}),
         lambda model: model.sample(3),
         lambda model: model.sensitivity(WORLD),
-        lambda model: model.finetune(WORLD, guidance=[Threshold()]),
-        lambda model: effectiveness(model, WORLD, Threshold()),
+        lambda model: model.finetune(WORLD, guidance=[Above()]),
+        lambda model: effectiveness(model, WORLD, Above()),
     ],
     ids=["do", "predict", "sample", "sensitivity", "finetune", "evaluate"],
 )
@@ -155,7 +155,7 @@ def test_what_lies_between_a_cause_and_the_image_must_be_fitted():
         x=ci.Image(parents=["area"], shape=(1, 16, 16)),
     )
 
-    class Ages(Threshold):
+    class Ages(Above):
         def can_read(self, graph):
             return ("age",)
 
@@ -214,7 +214,7 @@ def test_fit_keeps_and_says_how_far_the_image_follows_every_cause(capsys, follow
 
 def test_a_folder_keeps_the_sensitivity(follower, tmp_path):
     follower.save(tmp_path)
-    again = ci.CausalModel.load(tmp_path, Threshold())
+    again = ci.CausalModel.load(tmp_path, Above())
     assert again.sensitivities == follower.sensitivities
     assert isinstance(again.sensitivities["area"], Sensitivity)
 
@@ -236,7 +236,7 @@ def test_it_is_measured_on_few_rows_that_are_held_out_if_there_are_any(monkeypat
 def test_finetuning_measures_anew():
     model = ci.compile(Plate, x=ci.Edited(base=Painter(follows=("shade",)), edit=EDIT))
     model.fit(WORLD, **SHORT)
-    before, val, guide = model.sensitivities, plates(50, seed=3), Threshold()
+    before, val, guide = model.sensitivities, plates(50, seed=3), Above()
     assert before["area"] == (None, pytest.approx(0, abs=1e-8))  # nobody reads it yet
     model.finetune(WORLD, val, guidance=[guide], recipe=ci.Recipe(steps=30, batch=16, lr=1e-2))
     assert model.sensitivities == model.sensitivity(val, [guide])
@@ -251,7 +251,7 @@ def test_a_level_that_the_image_ignores_has_the_sensitivity_of_one_that_is_ignor
 
 
 def test_what_can_not_be_moved_or_read_is_no_number(tmp_path):
-    class Lost(Threshold):
+    class Lost(Above):
         def read(self, images, graph, names, *, soft=False):
             return {name: torch.full((len(images),), torch.nan) for name in names}
 
@@ -283,7 +283,7 @@ def test_grey_is_counted_from_the_darkest_to_the_brightest_where_an_image_has_no
 
 def test_do_warns_of_a_cause_that_is_ignored_by_name_and_number(idler, tmp_path):
     idler.save(tmp_path)
-    for model in (idler, ci.CausalModel.load(tmp_path, Threshold())):
+    for model in (idler, ci.CausalModel.load(tmp_path, Above())):
         with pytest.warns(
             UserWarning, match=r"hardly follows area \(sensitivity 0\.00.*Fine-tune.*FlowMatching"
         ) as area:
@@ -311,7 +311,7 @@ def test_nothing_but_do_warns(idler):
     factual = idler.abduct(WORLD)
     idler.predict(factual, idler.act(factual, area=50.0))
     idler.sensitivity(WORLD)
-    report = ci.evaluate(idler, WORLD, [Threshold()])  # questions, reversibility, dose and response
+    report = ci.evaluate(idler, WORLD, [Above()])  # questions, reversibility, dose and response
     assert abs(report["area"].slope.value) < 0.3
 
 
@@ -328,8 +328,8 @@ def test_evaluation_asks_a_do_that_is_not_ours(follower):
 
     stubborn = as_if_fitted(Stubborn(follower.graph, follower.mechanisms, follower.readers))
     for model in (stubborn, Wrapped()):
-        assert effectiveness(model, WORLD, Threshold())["area"].change.value == 0
-    assert effectiveness(follower, WORLD, Threshold())["area"].change.value > 1
+        assert effectiveness(model, WORLD, Above())["area"].change.value == 0
+    assert effectiveness(follower, WORLD, Above())["area"].change.value > 1
 
 
 def test_the_warnings_of_one_question_are_one_a_cause(idler):

@@ -26,19 +26,19 @@ def test_what_was_written_is_read(folder):
     assert spec == SPEC
     assert list(tensors) == ["weight"]
     assert torch.equal(tensors["weight"], TENSORS["weight"])
-    assert json.loads((folder / storage.SPEC).read_text())["format"] == 1
+    assert json.loads((folder / storage.SPEC).read_text())["format"] == storage.FORMAT
 
 
-@pytest.mark.parametrize("version", [2, "1", 0])
+@pytest.mark.parametrize("version", [1, 3, "2", 0])
 def test_another_format_is_refused_with_its_version_and_ours(folder, version):
     change(folder, format=version)
-    with pytest.raises(ValueError, match=rf"model: spec.json is of format {version!r}; this .* reads format 1$"):
+    with pytest.raises(ValueError, match=rf"model: spec.json is of format {version!r}; this .* reads format 2$"):
         storage.read(folder)
 
 
 def test_a_folder_without_a_version_is_refused(folder):
     change(folder, format=None)
-    with pytest.raises(ValueError, match=r"model: spec.json says no version of its format; this .* reads format 1$"):
+    with pytest.raises(ValueError, match=r"model: spec.json says no version of its format; this .* reads format 2$"):
         storage.read(folder)
     (folder / storage.SPEC).write_text("[1]")
     with pytest.raises(ValueError, match="says no version of its format"):
