@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from test_guidance import Eye
 from test_model import Disc, Threshold, discs
 
 import causalimg as ci
@@ -252,6 +253,27 @@ def test_weights_of_a_question_are_its_own(model):
     assert (two - test["x"]).abs().mean() > (one - test["x"]).abs().mean()
     with pytest.raises(ValueError, match="Did you mean 'area'"):
         model.do(test, area=60.0, weights={"aera": 2.0})
+
+
+def test_fine_tuning_teaches_what_is_asked_and_leaves_the_flow_as_it_was_fitted(model, tmp_path, monkeypatch):
+    model.save(tmp_path)
+    tuned, test, eye = ci.CausalModel.load(tmp_path, Threshold()), discs(30, seed=1), Eye()
+    flow, abducted = tuned.mechanisms["x"], []
+    flow.weights.fill_(0.3)  # it follows too little
+    lazy = miss(tuned, test)
+    plain = flow.abduct
+    monkeypatch.setattr(flow, "abduct", lambda x, parents: (abducted.append(len(x)), plain(x, parents))[1])
+    guidance = [ci.Target(eye), ci.Plausibility()]
+    recipe = ci.Recipe(steps=30, batch=12, lr=1e-2, ema=0.5, log_every=10, warmup=5)
+    history = tuned.finetune(discs(48, seed=2), guidance=guidance, view=ci.View(jitter=0), recipe=recipe)
+    assert sum(abducted) < 48 + 3 * 64  # each image once, and what sensitivity asks
+    assert history.last("area") < 0.8 * history.rows[1]["area"]
+    assert flow.learnt.tolist() == [False, True]
+    assert miss(tuned, test) < 0.8 * lazy
+    assert (tuned.do(test)["x"] - test["x"]).abs().max() < 1e-4
+    assert torch.equal(tuned.sample(4)["x"], model.sample(4)["x"])
+    before, after = (one.mechanisms["x"].explain(test["x"], one.parents(test, "x")).u for one in (model, tuned))
+    assert torch.equal(before.latents[0], after.latents[0])
 
 
 def test_crossings_are_found_on_the_line_between_points():

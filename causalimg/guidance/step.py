@@ -44,13 +44,15 @@ class Held(NamedTuple):
     """Rows of training, and what each is held to. First dimension everywhere: the rows.
 
     `values`: every variable as observed. `readings`: by guide, its soft answers on the factual image. `outlines`: by structure,
-    bool. `fitted`: where there is a constraint, the loss of `fit` under the fitted mechanism, per dimension: (rows,).
+    bool. `fitted`: where there is a constraint, the loss of `fit` under the fitted mechanism, per dimension: (rows,). `noise`:
+    that of the images, where none of it is drawn and nothing that it depends on is trained; else none.
     """
 
     values: World
     readings: tuple[World, ...]
     outlines: World
     fitted: World
+    noise: tuple[Noise, ...]
 
 
 class Guides(nn.Module):
@@ -128,10 +130,19 @@ class GuidedStep(nn.Module):
         images = values[self.image]
         readings = in_batches(self.guides.factual, images, BATCH)
         fitted = {} if self.constraint is None else {LOSS: row_losses(self.mechanism, self.image, values)}
-        return Held(values, readings, in_batches(self.guides.outlines, images, BATCH), fitted)
+        return Held(values, readings, in_batches(self.guides.outlines, images, BATCH), fitted, self._noise(values))
+
+    def _noise(self, values: World) -> tuple[Noise, ...]:
+        if self.constraint is not None or self.mechanism.unwrapped.draws:
+            return ()
+        family = {name: values[name] for name in (self.image, *self.mechanism.parents)}
+        return (in_batches(lambda part: self.mechanism.abduct(*self._seen(part)), family, BATCH),)
+
+    def _seen(self, values: World) -> Seen:
+        return Seen(values[self.image], self.scm.parents(values, self.image))
 
     def forward(self, batch: Held) -> tuple[Tensor, dict[str, Tensor]]:
-        u, fitted = self.abduct(batch.values)
+        u, fitted = self.abduct(batch)
         imagined = self.imagine(batch, u)
         losses = {term.label: term.weight * self._mean(term, imagined) for term in self.terms}
         metrics = {label: loss.detach() for label, loss in losses.items()}
@@ -152,20 +163,21 @@ class GuidedStep(nn.Module):
             raise ValueError(f"{term.label}: expected a loss per item, of shape ({n},), got {tuple(loss.shape)}")
         return loss.mean()
 
-    def abduct(self, values: World) -> tuple[Noise, Tensor | None]:
+    def abduct(self, batch: Held) -> tuple[Noise, Tensor | None]:
         """The noise of the images and, where there is a constraint, F per dimension, (n,); in one pass."""
-        x, parents = values[self.image], self.scm.parents(values, self.image)
+        if batch.noise:
+            return batch.noise[0], None
+        seen = self._seen(batch.values)
         if self.constraint is None:
-            return self.mechanism.abduct(x, parents), None
-        u, loss = explained(self.mechanism, x, parents)
+            return self.mechanism.abduct(*seen), None
+        u, loss = explained(self.mechanism, *seen)
         return u, loss / self.pixels
 
     def imagine(self, batch: Held, u: Noise) -> Imagined:
         """The counterfactuals of a batch, under interventions drawn for it."""
         values, graph = batch.values, self.scm.graph
         world, moved = self.intervene(values)
-        seen = Seen(values[self.image], self.scm.parents(values, self.image))
-        parents = self.scm.parents(world, self.image)
+        seen, parents = self._seen(values), self.scm.parents(world, self.image)
         region = Region().mask(graph, self.image, seen.value, dict(seen.parents), parents, lambda: batch.outlines)
         image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen, region)
         held = dict(zip(self.guides.reads, batch.readings, strict=True))

@@ -71,6 +71,7 @@ class FlowMatching(Likelihood, Weighted):
     handles = (Image,)
     recipe: ClassVar[Recipe] = Recipe(steps=3000, batch=64, lr=2e-3, warmup=100, ema=0.998, clip=1.0)
     tolerance = 1e-4
+    draws = False
 
     widths: tuple[PositiveInt, ...] = (64, 96, 128)
     blocks: PositiveInt = 1
