@@ -28,6 +28,7 @@ WAYS: dict[str, Callable[[], ci.Mechanism]] = {
     "published": PublishedHVAE,
     "ours, published sizes": lambda: ci.Edited(base=ci.HVAE(**SIZES), edit=ci.Deform()),
     "ours": lambda: ci.Edited(base=ci.HVAE(), edit=ci.Deform()),
+    "ours, flow": ci.FlowMatching,
 }
 WORK = ("fit", "finetune", "do", "sweep", "sample")
 

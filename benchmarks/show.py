@@ -85,7 +85,7 @@ def main(results: Path, image: Path | None) -> None:
         for size, batch in sorted({(r["size"], r["batch"]) for r in records}):
             if rows := speeds(records, size, batch, threads):
                 print(f"\n{size} px, batch {batch}, {threads} thread(s), images per second\n")
-                print("\n".join([f"| | {' | '.join(WAYS)} |\n| --- | --- | --- | --- |", *rows]))
+                print("\n".join([f"| | {' | '.join(WAYS)} |\n|" + " --- |" * (len(WAYS) + 1), *rows]))
     for where, costs in said["fit step"].items():
         print(f"\nA fit step, {where}\n\n| | parameters, M | GFLOP | peak memory, MB |\n| --- | --- | --- | --- |")
         print("\n".join(f"| {way} | " + " | ".join(f"{v:.3g}" for v in costs[way].values()) + " |" for way in WAYS))

@@ -18,6 +18,7 @@ from torch import Tensor
 import causalimg as ci
 from causalimg.evaluation.change import distance
 from causalimg.evaluation.composition import cycles
+from causalimg.scm import Factual
 
 GREYS = 255.0
 BINS = 10
@@ -37,12 +38,15 @@ def another(values: Tensor, discrete: bool, seed: int) -> Tensor:
     return values[chosen]
 
 
-def answers(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor], name: str, targets: Tensor) -> World:
+def abducted(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor]) -> list[Factual]:
+    """`values`, chunk by chunk: an image is abducted once for all that is asked of it."""
+    rows = torch.arange(len(next(iter(values.values())))).split(CHUNK)
+    return [model.abduct({name: column[some] for name, column in values.items()}) for some in rows]
+
+
+def answers(model: ci.CausalModel | ci.Guided, known: Sequence[Factual], name: str, targets: Tensor) -> World:
     """The counterfactual world of every item."""
-    parts = [
-        model.do({k: v[rows] for k, v in values.items()}, **{name: targets[rows]})
-        for rows in torch.arange(len(targets)).split(CHUNK)
-    ]
+    parts = [model.do(one, **{name: some}) for one, some in zip(known, targets.split(CHUNK), strict=True)]
     return {key: torch.cat([part[key] for part in parts]) for key in model.graph}
 
 
@@ -65,7 +69,7 @@ def composition(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor],
 
 def reversibility(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor], name: str, world: World) -> float:
     """|x'' - x| after the intervention was taken back."""
-    return apart(answers(model, world, name, values[name])["x"], values["x"])
+    return apart(answers(model, abducted(model, world), name, values[name])["x"], values["x"])
 
 
 def apart(images: Tensor, others: Tensor) -> float:

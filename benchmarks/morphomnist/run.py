@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from morphometry import Morphometer
-from protocol import another, answers, apart, composition, errors, frechet, reversibility
+from protocol import abducted, another, answers, apart, composition, errors, frechet, reversibility
 from torch import Tensor
 
 import causalimg as ci
@@ -129,8 +129,9 @@ def judged(
 ) -> dict[str, Any]:
     """Every number of the protocol; `others` are the features of other test images."""
     found: dict[str, Any] = {"effectiveness": {}, "reversibility": {}, "minimality": {}, "realism": {}}
+    known = abducted(model, test)
     for name in ("thickness", "intensity", "digit"):
-        world = answers(model, test, name, another(test[name], model.graph[name].discrete, seed=0))
+        world = answers(model, known, name, another(test[name], model.graph[name].discrete, seed=0))
         found["effectiveness"][name] = errors(world, model.graph, judges)
         found["reversibility"][name] = reversibility(model, test, name, world)
         found["minimality"][name] = apart(world["x"], test["x"])
