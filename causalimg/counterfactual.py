@@ -76,7 +76,7 @@ class Counterfactual(Mapping[str, Tensor]):
         name = self.graph.images[0] if image is None else image
         check_known("image", [name], self.graph.images)
         before, after = self._was[name][:ROWS], self._world[name][:ROWS]
-        masks, masks_after = self._outline(before), self._outline(after)
+        masks, masks_after = self._outline(before, name), self._outline(after, name)
         outlines = {structure: (masks[structure], masks_after[structure]) for structure in masks}
         captions = [self._caption(row) for row in range(len(before))]
         bounds = cast(tuple[float, float], cast(Image, self.graph[name]).bounds)

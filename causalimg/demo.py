@@ -72,7 +72,7 @@ def _answers(model: CausalModel, heart: Heart, patients: Sample) -> dict[str, Pi
         do: dict[str, Any] = {name: change}
         cf = model.do(factual, **do)
         said = [f"measured {heart.graph[name].say(value)}" for value in cf.measured[name].tolist()]
-        found[question] = Pictures(cf["x"], model.readers.outlines(cf["x"]), said)
+        found[question] = Pictures(cf["x"], model.readers.outlines(cf["x"], "x"), said)
     return found
 
 

@@ -15,14 +15,15 @@ from causalimg.counterfactual import Counterfactual
 from causalimg.graph import Continuous, Graph
 from causalimg.guidance.calibrate import crossing
 from causalimg.mechanisms import Mechanism, Weighted
+from causalimg.mechanisms.mechanism import weighted_of
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.region import Region, Where
 from causalimg.scm import Factual
-from causalimg.values import World, widen
+from causalimg.values import World
 
 TRIED = (0.0, 0.5, 1.0, 2.0, 4.0)
-"""Weights that are tried, in terms of the mechanism's own. With 0 nothing changes."""
+"""Weights that are tried, in terms of the mechanism's own."""
 
 
 class Guided:
@@ -41,10 +42,8 @@ class Guided:
             )
 
     def _follows(self, name: str) -> bool:
-        mechanism = self.model.mechanisms[self.graph.image_of(name)]
-        return (
-            isinstance(mechanism, Weighted) and name in mechanism.parents and isinstance(self.graph[name], Continuous)
-        )
+        weighted = weighted_of(self.mechanisms[self.graph.image_of(name)])
+        return weighted is not None and name in weighted.parents and isinstance(self.graph[name], Continuous)
 
     @property
     def graph(self) -> Graph:
@@ -66,37 +65,36 @@ class Guided:
         return self.model.abduct(x, seed=seed)
 
     def do(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Counterfactual:
-        """See `CausalModel.do`. Costs an answer for each of `TRIED` but 0, and one more."""
+        """See `CausalModel.do`. Costs an answer for each of `TRIED`, and one more."""
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
         action = self.model.act(factual, **interventions)
+        self.model.check_answerable(factual, action)
         return self.model.predict(factual, action, region=region, weights=self._weights(factual, action, region))
 
     @torch.no_grad()
-    def _weights(self, factual: Factual, action: World, region: Any) -> dict[str, float | Tensor]:
+    def _weights(self, factual: Factual, action: World, region: Where) -> dict[str, float | Tensor]:
         """By parent, the weight of every row, (n,)."""
         names = [n for n in self.names if n in action or n in self.graph.descendants(*action)]
+        if not names:
+            return {}
         own = {name: self._own(name) for name in names}
-        worlds = [factual.values]
-        for share in TRIED[1:] if names else ():
-            weights: dict[str, float | Tensor] = {name: share * own[name] for name in names}
-            worlds.append(self.model.propagate(factual, action, region, weights))
-        read = (
-            [self.reader.read(world[self._image(names)], self.graph, names, soft=True) for world in worlds]
-            if names
-            else []
-        )
-        return {name: own[name] * self._share(name, worlds, read) for name in names}
+        answers = [
+            self.model.propagate(factual, action, region, {name: share * own[name] for name in names})
+            for share in TRIED
+        ]
+        was, read = self._read(factual.values, names), [self._read(world, names) for world in answers]
+        level = {name: was[name] + answers[0][name] - factual.values[name] for name in names}
+        shares = torch.tensor(TRIED, device=factual.values[names[0]].device)
+        return {n: own[n] * crossing(shares, torch.stack([each[n] for each in read], dim=1), level[n]) for n in names}
 
-    def _share(self, name: str, worlds: list[World], read: list[World]) -> Tensor:
-        """Of `TRIED`, the place where the reading has moved by as much as `name` was to move: (n,)."""
-        n = len(worlds[-1][name])
-        readings = torch.stack([widen(each[name], n) for each in read], dim=1)
-        asked = worlds[-1][name] - worlds[0][name]
-        return crossing(torch.tensor(TRIED).to(readings), readings, readings[:, 0] + asked)
-
-    def _image(self, names: list[str]) -> str:
-        return self.graph.image_of(names[0])
+    def _read(self, world: World, names: list[str]) -> World:
+        """The soft readings of `names`, each off its image."""
+        reader, found = self.reader.to(self.model.device), World()
+        for image in {self.graph.image_of(name) for name in names}:
+            here = [name for name in names if self.graph.image_of(name) == image]
+            found |= reader.read(world[image], self.graph, here, soft=True)
+        return found
 
     def _own(self, name: str) -> float:
-        mechanism = cast(Weighted, self.mechanisms[self.graph.image_of(name)])
+        mechanism = cast(Weighted, weighted_of(self.mechanisms[self.graph.image_of(name)]))
         return float(mechanism.weights[list(mechanism.parents).index(name)])

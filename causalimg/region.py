@@ -64,7 +64,9 @@ class Region(Spec):
             check_known("structure that a reader outlines", self.structures, outlines())
             return torch.stack([outlines()[structure] for structure in self.structures]).any(0)
         quantity = graph.measured.get(cause)
-        if quantity is None or graph.image_of(cause) != name or not set(quantity.structures) <= outlines().keys():
+        if quantity is None or quantity.moves or graph.image_of(cause) != name:
+            return None
+        if not set(quantity.structures) <= outlines().keys():
             return None
         return quantity.region(Outlined(outlines(), image))
 
@@ -72,16 +74,16 @@ class Region(Spec):
         """`structures`, widened and blurred, (rows, height, width); 1 everywhere where there are none."""
         if structures is None:
             return torch.ones_like(image[:, 0])
-        pixels, soft = structures.flatten(1).sum(1), round(self.soft * image.shape[-2])
-        reach = self.margin * image.shape[-2] + (growth - 1) * (pixels / math.pi).sqrt()
-        wide = _widened(structures, reach.round())[:, None]
+        soft = round(self.soft * image.shape[-2])
+        reach = self.margin * image.shape[-2] + (growth - 1) * _radius(structures)
+        wide = _widened(structures, reach)[:, None]
         blurred = avg_pool2d(wide, 2 * soft + 1, stride=1, padding=soft, count_include_pad=False)[:, 0]
-        return torch.where((pixels > 0)[:, None, None], blurred, 1.0)
+        return torch.where(structures.flatten(1).any(1)[:, None, None], blurred, 1.0)
 
 
 def _changed(before: Tensor, after: Tensor) -> Tensor:
     """1 in rows in which a cause changed, 0 in the others: (rows, 1, 1)."""
-    return (before != after).reshape(len(after), -1).any(1)[:, None, None].float()
+    return (before != after)[:, None].flatten(1).any(1)[:, None, None].float()
 
 
 def _growth(graph: Graph, cause: str, before: Tensor, after: Tensor) -> Tensor:
@@ -93,16 +95,25 @@ def _growth(graph: Graph, cause: str, before: Tensor, after: Tensor) -> Tensor:
 
 
 def _widened(structures: Tensor, reach: Tensor) -> Tensor:
-    """`structures`, bool (n, height, width), and all within `reach` pixels, (rows,), diagonally too: (rows, height, width)."""
+    """`structures`, bool (n, height, width), and all within `reach` pixels, (rows,), diagonally too: (rows, height, width).
+
+    The last pixel counts by the part of it that is within reach, so that a little more reach is a little more.
+    """
     wide = structures.float().expand(max(len(structures), len(reach)), -1, -1)
-    for step in range(1, int(reach.max()) + 1 if len(reach) else 1):
+    for step in range(math.ceil(reach.max()) if len(reach) else 0):
         grown = max_pool2d(wide[:, None], 3, stride=1, padding=1)[:, 0]
-        wide = torch.where((reach >= step)[:, None, None], grown, wide)
+        wide = torch.lerp(wide, grown, (reach - step).clamp(0, 1)[:, None, None].expand_as(wide))
     return wide
 
 
-Where = Region | str | Any
-"""A region: a `Region`, a structure by name, or a mask of the user's, bool or within [0, 1]."""
+def _radius(structures: Tensor) -> Tensor:
+    """Half the longer side of the box around `structures`, (n,), in pixels."""
+    sides = [structures.any(axis).sum(1) for axis in (1, 2)]
+    return torch.stack(sides).amax(0) / 2
+
+
+Where = Region | str | None | Any
+"""A region: a `Region`, a structure by name, a mask of the user's, bool or within [0, 1]; None for the whole image."""
 
 
 def as_mask(given: Any, shape: Sequence[int], n: int, device: torch.device) -> Tensor:
@@ -110,7 +121,10 @@ def as_mask(given: Any, shape: Sequence[int], n: int, device: torch.device) -> T
 
     Raises ValueError for another shape, or values outside [0, 1].
     """
-    mask = torch.as_tensor(given, dtype=torch.float32, device=device)
+    try:
+        mask = torch.as_tensor(given, dtype=torch.float32, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"region: expected a Region, a structure by name, or a mask, got {given!r}") from None
     height, width = shape[-2:]
     if mask.shape not in ((height, width), (1, height, width), (n, height, width)):
         expected = f"({height}, {width}) or ({n}, {height}, {width})"

@@ -9,20 +9,24 @@ A counterfactual takes three steps, each a function of its own::
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Weighted, Weights
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Weights, weighted_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
 from causalimg.training.randomness import seeded
-from causalimg.values import World, widen
+from causalimg.values import World, in_batches, widen
 
-Outline = Callable[[Tensor], World]
-"""From images (n, channels, height, width) to their structures by name, bool, (n, height, width)."""
+Outline = Callable[[Tensor, str], World]
+"""From images (n, channels, height, width), and the name of their variable, to structures by name, bool, (n, height, width)."""
+
+BATCH = 64
+"""So many images are outlined at once."""
 
 POSITIONS = 1_000_003
 """The seeds of two variables are so far apart: their draws are independent."""
@@ -72,7 +76,8 @@ class Factual:
     def outlines(self, image: str) -> World:
         """The structures of an image, (n, height, width), bool, by name: found when an answer first needs them, and kept."""
         if image not in self._outlines:
-            self._outlines[image] = {} if self._outline is None else self._outline(self.values[image])
+            outline = self._outline or (lambda images, name: {})
+            self._outlines[image] = in_batches(lambda images: outline(images, image), self.values[image], BATCH)
         return self._outlines[image]
 
 
@@ -99,23 +104,37 @@ class SCM(nn.Module):
         by `weights` other than their mechanisms' own (see `Weighted`). Raises ValueError for a region that won't do, and for
         weights of what no such mechanism follows.
         """
-        followed = [name for m in self.mechanisms.values() if isinstance(m, Weighted) for name in m.parents]
-        check_known("parent of a mechanism with weights", weights or {}, followed)
         n = max([factual.n, *map(len, action.values())]) if factual.n else 0
+        rows = self._weights(weights or {}, n, next(iter(factual.values.values())).device)
         wide = {name: widen(value, n) for name, value in factual.values.items()}
 
         def predict(name: str, parents: World) -> Tensor:
             mechanism, asked = self.mechanisms[name], (factual.noise(name), parents, factual.seen(name))
             mask = self._mask(factual, name, parents, region) if name in self.graph.images else None
-            if weights and isinstance(mechanism, Weighted):
-                return mechanism.counterfactual(*asked, mask, {k: w for k, w in weights.items() if k in parents})
-            return mechanism.counterfactual(*asked, mask)
+            own = {parent: weight for parent, weight in rows.items() if parent in parents}
+            weighing: dict[str, Any] = {"weights": own} if own and weighted_of(mechanism) else {}
+            return mechanism.counterfactual(*asked, region=mask, **weighing)
 
         return propagate(self.graph, wide, {name: widen(value, n) for name, value in action.items()}, predict)
+
+    def _weights(self, given: Weights, n: int, device: torch.device) -> dict[str, Tensor]:
+        """`given`, checked: by parent, one for all or one for each of `n` rows."""
+        followed = [name for m in self.mechanisms.values() if weighted_of(m) for name in m.parents]
+        check_known("parent of a mechanism with weights", given, followed)
+        weights = {name: torch.as_tensor(w, dtype=torch.float32, device=device) for name, w in given.items()}
+        for name, weight in weights.items():
+            if weight.shape not in ((), (1,), (n,)) or not weight.isfinite().all():
+                shape = tuple(weight.shape)
+                raise ValueError(
+                    f"weights of {name}: expected a finite number, or {n} of them, got {shape}: {given[name]}"
+                )
+        return weights
 
     def _mask(self, factual: Factual, image: str, parents: World, region: Where) -> Tensor | None:
         value, before = factual.seen(image)
         rows = max(map(len, parents.values()), default=len(value))
+        if region is None:
+            return None
         if not isinstance(region, Region | str):
             return as_mask(region, value.shape[1:], rows, value.device)
         near = region if isinstance(region, Region) else Region(structures=(region,))

@@ -100,7 +100,7 @@ def main(data: Path, out: Path, size: int, steps: int, every: int, seed: int) ->
     target = exchanged(test)
     on_target = error(judge, test, model.do(test, head_area=target)["x"], target)
     print(f"do(head_area=another's): {on_target}; the judge's own: {error(judge, test, test['x'], test['head_area'])}")
-    some = test.rows(range(0, len(test), len(test) // 6))
+    some = test.rows(range(0, len(test), max(1, len(test) // 6)))
     for factor in (0.8, 1.2):
         model.do(some, head_area=ci.scale(factor)).plot(out / f"head_area_times_{factor:g}.png")
     model.save(out / "model")

@@ -57,7 +57,9 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     """Fit, and draw counterfactuals of test images."""
     train, val = split(read(data, "train"))
     some = {name: column[:500] for name, column in val.items()}
-    model = ci.compile(MorphoMNIST, x=ci.FlowMatching())  # an autoencoder holds the stroke in its latents: it can't redraw it
+    model = ci.compile(
+        MorphoMNIST, x=ci.FlowMatching()
+    )  # an autoencoder holds the stroke in its latents: it can't redraw it
     recipe = ci.FlowMatching.recipe.model_copy(update={"steps": steps})
     model.fit(train, some, seed=seed, x=recipe)
     model.save(out / "model")

@@ -313,7 +313,7 @@ def test_a_structure_that_two_readers_outline_is_what_any_of_them_says():
     top, bottom = Half(side="top", reads="size"), Half(side="bottom", reads="share")
     for given in ([top, bottom], [bottom, top]):
         assert outlines(given, images)["disc"].all()
-        assert ReaderSet(Discs, given).outlines(images)["disc"].all()
+        assert ReaderSet(Discs, given).outlines(images, "x")["disc"].all()
 
 
 def test_a_reader_that_says_nothing_takes_nothing_away():
@@ -321,7 +321,7 @@ def test_a_reader_that_says_nothing_takes_nothing_away():
     images[:, :, :16] = 1
     top, bottom = Half(side="top", reads="size"), Half(side="bottom", reads="share")
     for given in ([top], [top, bottom], [bottom, top]):
-        assert torch.equal(ReaderSet(Discs, given).outlines(images)["disc"], images[:, 0] > 0.5)
+        assert torch.equal(ReaderSet(Discs, given).outlines(images, "x")["disc"], images[:, 0] > 0.5)
 
 
 def test_a_widened_mask_reaches_so_many_pixels_diagonally_too():

@@ -34,10 +34,11 @@ def test_it_is_near_the_structure_of_what_changed():
 
 
 def test_it_grows_with_what_is_asked_for_and_never_shrinks():
-    """An area of four times as much is a structure twice as wide: it grows by its radius, sqrt(64 / π) = 4.5."""
+    """An area of four times as much is a structure twice as wide: it grows by half its side, 4 pixels each way."""
     wide, narrow, same = region(parents(64.0, 64.0, 64.0), parents(256.0, 16.0, 65.0), square(8), margin=0, soft=0)
-    assert wide.sum() == (8 + 2 * 5) ** 2 or wide.sum() == (8 + 2 * 4) ** 2
-    assert narrow.sum() == same.sum() == 64
+    assert wide.sum() == 16**2
+    assert narrow.sum() == 64
+    assert 64 < same.sum() < 66  # a little more is a little more
 
 
 def test_a_cause_that_is_measured_nowhere_may_change_all_and_one_that_stays_nothing():
@@ -80,9 +81,9 @@ def test_an_answer_changes_the_image_where_it_may_and_nowhere_else(model):
     for given in (corner, corner.bool(), corner.expand(6, -1, -1), corner.numpy()):
         away = change(model, region=given)
         assert away[:, corner == 0].max() < 1e-5
-        assert away[:, corner == 1].max() > 0
-    everywhere = change(model, region=ci.Region(margin=1))
-    assert (everywhere[:, :2, :2] > 0).any()
+        assert away[:, corner == 1].max() > 1e-4
+    for everywhere in (ci.Region(margin=1), None, 1 + 0 * corner):
+        assert change(model, region=everywhere)[:, :2, :2].max() > 1e-4
 
 
 def test_a_structure_by_name_and_the_default_are_near_it(model):
@@ -92,16 +93,61 @@ def test_a_structure_by_name_and_the_default_are_near_it(model):
     assert (change(model, region=far)[:, 0] < 1e-5).all()
 
 
+def test_what_moves_elsewhere_has_no_region_of_its_own():
+    graph = ci.Graph.of(
+        row=ci.Continuous(unit="px", measured=ci.Centroid("disc", axis="row")),
+        x=ci.Image(parents=["row"], shape=(1, 32, 32)),
+    )
+    rows = {"row": torch.tensor([16.0])}, {"row": torch.tensor([25.0])}
+    assert ci.Region().mask(graph, "x", torch.zeros(1, 1, 32, 32), *rows, lambda: {"disc": square()}) is None
+
+
+def test_no_item_is_no_error(model):
+    none = {name: column[:0] for name, column in discs(4).items()}
+    assert model.do(none, area=60.0)["x"].shape == (0, 1, 16, 16)
+
+
+def test_an_image_is_outlined_by_those_who_read_it():
+    pair = ci.Graph.of(
+        a=ci.Continuous(unit="px", measured=ci.Area("disc", image="one")),
+        b=ci.Continuous(unit="px", measured=ci.Area("disc", image="two")),
+        one=ci.Image(parents=["a"], shape=(1, 16, 16)),
+        two=ci.Image(parents=["b"], shape=(3, 16, 16)),
+    )
+    reading = [OfOne(reads=name) for name in "ab"]
+    found = ci.readers.ReaderSet(pair, reading).outlines(torch.zeros(2, 1, 16, 16), "one")
+    assert found["disc"].all()
+    assert [reader.asked for reader in reading] == [1, 0]
+
+
+class OfOne(ci.Reader):
+    """Reads one variable, outlines all, and counts how often it is asked to."""
+
+    reads: str
+    asked = 0
+
+    def can_read(self, graph):
+        return (self.reads,)
+
+    def read(self, images, graph, names, *, soft=False):
+        return {name: images.mean((1, 2, 3)) for name in names}
+
+    def masks(self, images):
+        self.asked += 1
+        return {"disc": torch.ones_like(images[:, 0], dtype=torch.bool)}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ("dsic", "Did you mean 'disc'"),
         (torch.ones(8, 8), r"expected a mask of shape \(16, 16\)"),
         (torch.full((16, 16), 2.0), "within"),
+        (object(), "expected a Region, a structure by name, or a mask"),
     ],
 )
 def test_a_region_that_will_not_do_is_refused(model, given, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((ValueError, TypeError), match=said):
         model.do(item(discs()), area=60.0, region=given)
 
 

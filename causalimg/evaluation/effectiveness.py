@@ -193,7 +193,7 @@ def _change(judges: Judges, question: Question) -> dict[str, Tensor]:
     """How much the image changed, and that away from the structures of the variable that was set; see `change_of`."""
     before, after = question.images()
     quantity = judges.graph.measured.get(question.name)
-    outlined = [Outlined(judges.outlines(image), image) for image in (before, after)]
+    outlined = [Outlined(judges.outlines(images, question.image), images) for images in (before, after)]
     near = neighbourhood(quantity, *outlined) if quantity else None
     return change_of(before, after, near, question.unit)
 

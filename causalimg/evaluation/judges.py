@@ -41,9 +41,9 @@ class Judges:
             name: value.cpu() for name, value in self.readers.read_all(images, self.readers.by_variable, BATCH).items()
         }
 
-    def outlines(self, images: Tensor) -> dict[str, Tensor]:
-        """Every structure that is outlined on `images` (n, channels, height, width): bool (n, height, width)."""
-        return {name: mask.cpu() for name, mask in self.readers.outlines(images.to(self._device())).items()}
+    def outlines(self, images: Tensor, image: str) -> dict[str, Tensor]:
+        """Every structure outlined on `images` (n, channels, height, width), the variable `image`: bool (n, height, width)."""
+        return {name: mask.cpu() for name, mask in self.readers.outlines(images.to(self._device()), image).items()}
 
     def _device(self) -> torch.device:
         return next((parameter.device for parameter in self.readers.parameters()), torch.device("cpu"))

@@ -172,8 +172,8 @@ def _examples(judges: Judges, items: Items, name: str, truths: Truths, measured:
     was, target, read = (column[:ROWS].tolist() for column in columns)
     asked = [f"do({name} = {variable.say(to)})\nwas {variable.say(v)}" for v, to in zip(was, target, strict=True)]
     before, after = items.values[image][:ROWS], measured["examples"]["x"]
-    factual = Pictures(before, judges.outlines(before), asked)
-    answer = Pictures(after, judges.outlines(after), [f"read {variable.say(value)}" for value in read])
+    factual = Pictures(before, judges.outlines(before, image), asked)
+    answer = Pictures(after, judges.outlines(after, image), [f"read {variable.say(value)}" for value in read])
     bounds = limits(cast(Image, judges.graph[image]), items.values[image])
     return Examples(name, factual, answer, _truth(truths, name, factual), bounds)
 

@@ -94,7 +94,7 @@ def finetune(
 ) -> History:
     """Fine-tune the image mechanism of `scm` in place under `terms` (see `expand`), on the columns of `data`.
 
-    `outlining`: readers that find structures besides those that guide. With `val`, the weights with the least loss there (terms
+    `outlining`: readers that say where answers may change. With `val`, the weights with the least loss there (terms
     and excess over the bound) are kept. The history begins with the sensitivity of the image to its causes before. `bound`: see
     there; by default there is one where it can do something.
 
@@ -110,7 +110,7 @@ def finetune(
     step = GuidedStep(  # moves the readers to the data
         scm, image, terms, data, outlining=outlining, sampler=sampler, view=view, bound=bound
     )
-    before = sensitivity(scm, rows_to_ask(data), guiding_readers(terms), step.guides.outlines, seed=seed)
+    before = sensitivity(scm, rows_to_ask(data), guiding_readers(terms), step.guides.changeable, seed=seed)
     say(advice(before))
     trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
     with only_trainable(trained, within=step):

@@ -61,14 +61,20 @@ class _Cause(NamedTuple):
 
 @torch.no_grad()
 def sensitivity(
-    scm: SCM, values: World, readers: Sequence[Reader], outline: Outline | None = None, *, seed: int = 0
+    scm: SCM,
+    values: World,
+    readers: Sequence[Reader],
+    outline: Outline | None = None,
+    *,
+    unread: bool = True,
+    seed: int = 0,
 ) -> dict[str, Sensitivity]:
-    """Of the causes of images that `readers` read, and of all other parents of images: over all of `values`, batch by batch.
+    """Of the causes of images that `readers` read, and (`unread`) of all other parents of images: over all of `values`.
 
     What is the same in all rows can't be moved, and is left out. `outline` finds the structures near which an answer may change
     (see `Factual`). Raises ValueError where an image, or what lies between it and a cause, is not fitted.
     """
-    causes = _causes(scm.graph, values, readers)
+    causes = {k: one for k, one in _causes(scm.graph, values, readers).items() if unread or one.reader is not None}
     check_fitted(scm.mechanisms, {n for name, one in causes.items() for n in between(scm.graph, [name], one.images)})
     spans = {image: _span(cast(Image, scm.graph[image]), values[image]) for image in scm.graph.images}
 

@@ -25,7 +25,7 @@ from causalimg.guidance.view import View, jitter
 from causalimg.mechanisms.mechanism import Noise, Seen, temper
 from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
-from causalimg.readers.reader_set import outlines
+from causalimg.readers.reader_set import outlines, readers_of
 from causalimg.region import Region
 from causalimg.scm import SCM
 from causalimg.training.randomness import seeded
@@ -44,19 +44,24 @@ class Held(NamedTuple):
     """Rows of training, and what each is held to. First dimension everywhere: the rows.
 
     `values`: every variable as observed. `readings`: by guide, its soft answers on the factual image. `outlines`: by structure,
-    bool. `fitted`: where there is a constraint, the loss of `fit` under the fitted mechanism, per dimension: (rows,). `noise`:
-    that of the images, where none of it is drawn and nothing that it depends on is trained; else none.
+    bool; `changeable`, those near which answers may change. `fitted`: where there is a constraint, the loss of `fit` under the
+    fitted mechanism, per dimension: (rows,). `noise`: that of the images, where none of it is drawn and nothing that it depends
+    on is trained; else none.
     """
 
     values: World
     readings: tuple[World, ...]
     outlines: World
+    changeable: World
     fitted: World
     noise: tuple[Noise, ...]
 
 
 class Guides(nn.Module):
-    """The readers that guide, what each of them reads off `image`, and how they see it; and the readers that outline."""
+    """The readers that guide, what each of them reads off `image`, and how they see it.
+
+    `outlining`: those whose outlines say where an answer may change, as in answers of the fine-tuned model.
+    """
 
     def __init__(
         self, graph: Graph, image: str, terms: Sequence[Term], view: View, outlining: Sequence[Reader] = ()
@@ -68,8 +73,9 @@ class Guides(nn.Module):
         for reader, name in (pair for term in terms for pair in term.reads):
             names = self.reads.setdefault(reader, [])
             names += [name] * (name not in names)
-        self.outlining = list(dict.fromkeys([*self.reads, *outlining]))
-        self.registered = nn.ModuleList(dict.fromkeys([*self.outlining, *(m for term in terms for m in term.modules)]))
+        self.outlining = readers_of(graph, image, outlining)
+        modules = [*self.reads, *outlining, *(module for term in terms for module in term.modules)]
+        self.registered = nn.ModuleList(dict.fromkeys(modules))
 
     def factual(self, images: Tensor) -> tuple[World, ...]:
         """The soft answers of every guide on factual `images`."""
@@ -89,7 +95,11 @@ class Guides(nn.Module):
 
     @torch.no_grad()
     def outlines(self, images: Tensor) -> World:
-        """Every structure that is outlined, (batch, height, width), bool; where several readers do, what any of them says."""
+        """Every structure that a guide outlines, (batch, height, width), bool; where several do, what any of them says."""
+        return outlines(self.reads, images)
+
+    def changeable(self, images: Tensor, image: str) -> World:
+        """The structures near which answers may change, likewise."""
         return outlines(self.outlining, images)
 
 
@@ -130,7 +140,9 @@ class GuidedStep(nn.Module):
         images = values[self.image]
         readings = in_batches(self.guides.factual, images, BATCH)
         fitted = {} if self.constraint is None else {LOSS: row_losses(self.mechanism, self.image, values)}
-        return Held(values, readings, in_batches(self.guides.outlines, images, BATCH), fitted, self._noise(values))
+        outlined = in_batches(self.guides.outlines, images, BATCH)
+        changeable = in_batches(lambda part: self.guides.changeable(part, self.image), images, BATCH)
+        return Held(values, readings, outlined, changeable, fitted, self._noise(values))
 
     def _noise(self, values: World) -> tuple[Noise, ...]:
         if self.constraint is not None or self.mechanism.unwrapped.draws:
@@ -178,7 +190,7 @@ class GuidedStep(nn.Module):
         values, graph = batch.values, self.scm.graph
         world, moved = self.intervene(values)
         seen, parents = self._seen(values), self.scm.parents(world, self.image)
-        region = Region().mask(graph, self.image, seen.value, dict(seen.parents), parents, lambda: batch.outlines)
+        region = Region().mask(graph, self.image, seen.value, dict(seen.parents), parents, lambda: batch.changeable)
         image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen, region)
         held = dict(zip(self.guides.reads, batch.readings, strict=True))
         seen_by: dict[Reader, World] = {}
@@ -225,7 +237,9 @@ class GuidedStep(nn.Module):
             with seeded(seed, world[self.image].device):
                 return loss_per_dimension(self.mechanism.unwrapped, self.image, world)
 
-        return loss(before).detach(), loss(after)
+        with torch.no_grad():
+            was = loss(before)
+        return was, loss(after)
 
     @torch.no_grad()
     def validate(self, held: Held) -> float:

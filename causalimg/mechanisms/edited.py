@@ -12,13 +12,13 @@ can't cost the likelihood of what was seen.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from math import inf
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Image, Variable
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Values, laid_into
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Values, Weights, laid_into
 
 
 class Edit(Configured, ABC):
@@ -76,11 +76,15 @@ class Edited(Mechanism):
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         return self.base.loss(value, parents)
 
-    def counterfactual(self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None) -> Tensor:
-        answer = self.base.counterfactual(u, parents, seen, region)
+    def counterfactual(
+        self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
+    ) -> Tensor:
+        """See `Mechanism.counterfactual`. `weights` are for a base that is `Weighted`."""
+        weighing: dict[str, Any] = {"weights": weights} if weights else {}
+        answer = self.base.counterfactual(u, parents, seen, region=region, **weighing)
         low, high = self.bounds
         edited = self.edit(answer, seen.parents, parents).clamp(low, high) if parents else answer
-        return laid_into(region, edited, seen.value)
+        return laid_into(region, edited, answer)
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)

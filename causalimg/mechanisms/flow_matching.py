@@ -60,7 +60,7 @@ GHOST = 0.05
 
 
 class FlowMatching(Likelihood, Weighted):
-    """Conditional flow for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
+    """Conditional flow for `Image` variables of any number of channels, and any size divisible by its down-sampling.
 
     `widths` are the channels of its U-Net per resolution, fine to coarse, from half the image's size, each with `blocks` residual
     blocks on the way down and up. `solver` and `steps`: how the flow is solved, see `solvers`. Noise has u for its latent, and r
@@ -98,6 +98,10 @@ class FlowMatching(Likelihood, Weighted):
         self.tuned = Condition(self.parents, self.embedding).requires_grad_(False)  # `fit` leaves it alone
         self.learnt = nn.Buffer(torch.zeros(len(self.parents), dtype=torch.bool))
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
+
+    def prepare(self, value: Tensor, parents: Values) -> None:
+        super().prepare(value, parents)
+        self.learnt.zero_()  # what modulated an earlier fit means nothing to this one
 
     def noise(self, n: int) -> ImageNoise:
         start = torch.randn(n, *self.variable.value_shape, device=self.weights.device)

@@ -96,6 +96,9 @@ class Mechanism(Configured, ABC):
     tolerance: ClassVar[float] = 1e-5
     """How exactly `predict` inverts `abduct`, as a share of the standard deviation of the values."""
 
+    draws: ClassVar[bool] = True
+    """Whether `abduct` draws from a posterior. Where not, fine-tuning abducts each image but once."""
+
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.fitted = nn.Buffer(torch.zeros((), dtype=torch.bool))
@@ -226,3 +229,9 @@ def likelihood_of(mechanism: Mechanism) -> Likelihood | None:
     """`mechanism`, or the one that it wraps, if that is a `Likelihood`."""
     unwrapped = mechanism.unwrapped
     return unwrapped if isinstance(unwrapped, Likelihood) else None
+
+
+def weighted_of(mechanism: Mechanism) -> Weighted | None:
+    """`mechanism`, or the one that it wraps, if that is `Weighted`."""
+    unwrapped = mechanism.unwrapped
+    return unwrapped if isinstance(unwrapped, Weighted) else None

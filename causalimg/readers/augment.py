@@ -19,7 +19,8 @@ class Pose(Spec):
 
     `rotate` is in degrees, `shift` a fraction of the image's size, and `scale` (of height and width) multiplies by up to its
     exponential, either way. With `turn` images are turned by quarters of a circle at random, with `mirror` every other one is
-    mirrored, left to right; alone, these two leave every pixel's value as it is.
+    mirrored, left to right; alone, these two leave every pixel's value as it is. Raises ValueError where images to be turned
+    are not square.
     """
 
     rotate: NonNegativeFloat = 0.0
@@ -30,11 +31,13 @@ class Pose(Spec):
 
     def move(self, *maps: Tensor) -> list[Tensor]:
         """All `maps` (n, *, H, W) under the same new pose; what comes into view continues the border."""
+        if self.turn and maps[0].shape[-1] != maps[0].shape[-2]:
+            raise ValueError(f"turn: only square images can be turned by a quarter, not {tuple(maps[0].shape[-2:])}")
         quarters = torch.randint(0, 4 if self.turn else 1, (len(maps[0]),), device=maps[0].device)
         angle = _draw(maps[0], math.radians(self.rotate)).flatten() + math.pi / 2 * quarters
         height, width = (_draw(maps[0], self.scale).flatten().exp() for _ in range(2))
         down, right = (_draw(maps[0], 2 * self.shift).flatten() for _ in range(2))
-        side = _draw(maps[0], 1.0).flatten().sign() if self.mirror else 1.0
+        side = 1 - 2 * torch.randint(0, 2 if self.mirror else 1, (len(maps[0]),), device=maps[0].device)
         row = torch.stack([side * width * angle.cos(), -width * angle.sin(), right], dim=1)
         column = torch.stack([side * height * angle.sin(), height * angle.cos(), down], dim=1)
         grid = affine_grid(torch.stack([row, column], dim=1), list(maps[0].shape), align_corners=False)

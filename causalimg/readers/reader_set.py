@@ -57,9 +57,14 @@ class ReaderSet(nn.Module):
         images = {image: world[image] for image in self.graph.images if image in world}
         return in_batches(lambda part: self.read(part, names), images, batch)
 
-    def outlines(self, images: Tensor) -> dict[str, Tensor]:
-        """Every structure that one of the readers outlines, see `outlines`."""
-        return outlines(self.readers, images)
+    def outlines(self, images: Tensor, image: str) -> dict[str, Tensor]:
+        """Every structure of `images`, the variable `image`, that one of its readers outlines, see `outlines`."""
+        return outlines(readers_of(self.graph, image, self.readers), images)
+
+
+def readers_of(graph: Graph, image: str, readers: Iterable[Reader]) -> list[Reader]:
+    """Those of `readers` that read a variable off the image `image`."""
+    return [reader for reader in readers if any(graph.image_of(name) == image for name in reader.can_read(graph))]
 
 
 @torch.no_grad()

@@ -60,6 +60,7 @@ class Centroid(OfStructure):
 
     units: ClassVar[tuple[str, ...]] = (MM, PIXELS, FRACTION)
     steady: ClassVar[bool] = False
+    moves: ClassVar[bool] = True
     axis: Annotated[Literal["row", "column"], one_of("axis", "row", "column")]
 
     __init__ = OfStructure.__init__

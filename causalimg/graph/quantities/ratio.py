@@ -47,6 +47,10 @@ class Ratio(Quantity):
     def steady(self) -> bool:  # type: ignore[override]  # constant for other kinds, here that of the parts
         return self.of.steady and self.to.steady
 
+    @property
+    def growth(self) -> float:  # type: ignore[override]
+        return self.of.growth
+
     def measure(self, seen: Outlined, unit: str) -> "Tensor":
         self.check_unit(unit)
         size = PIXELS if seen.spacing is None or self._metric is None else self._metric

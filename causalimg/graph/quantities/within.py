@@ -72,6 +72,10 @@ class Within(Quantity):
         return self.quantity.growth
 
     @property
+    def moves(self) -> bool:  # type: ignore[override]
+        return self.quantity.moves
+
+    @property
     def structures(self) -> tuple[str, ...]:
         of = () if self.of is None else (self.of,)
         return tuple(dict.fromkeys(self.quantity.structures + of))
