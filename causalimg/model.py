@@ -97,7 +97,7 @@ class CausalModel(SCM):
             for name, mechanism in self.mechanisms.items()
         }
         rows = data if held_out is None else held_out
-        calibrate(self, rows_to_ask(rows), self.readers.readers, self.readers.outlines, seed=seed)
+        calibrate(self, rows, self.readers.readers, self.readers.outlines, seed=seed)
         self._look(rows, self.readers.readers, seed)
         return histories
 

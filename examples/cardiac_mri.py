@@ -43,11 +43,12 @@ def read(data: Path) -> ci.Table:
     )
 
 
-def main(data: Path, out: Path, steps: int, seed: int) -> None:
+def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     """Read, fit, fine-tune, judge; figures, tables and the model go into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     table = read(data)
     train, val, test = (table.where(split=split) for split in ("train", "val", "test"))
+    test = test.rows(range(0, len(test), every))
 
     guide, judge = (
         ci.Segmentor.unet(("lv",), encoder=encoder, seed=seed + i).fit(
@@ -62,28 +63,29 @@ def main(data: Path, out: Path, steps: int, seed: int) -> None:
     )
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
-    model = ci.compile(Heart, guide)
-    model.fit(train, val, seed=seed, x=ci.Recipe(steps=steps, lr=1.5e-3, warmup=100))
-    patients = test.extra["patient"]
-    before = ci.evaluate(model, test, [judge], groups=patients)
-
-    recipe = ci.Recipe(steps=steps // 3, batch=24, lr=1e-3, warmup=20)
-    model.finetune(train, val, guidance=[guide], recipe=recipe, seed=seed)
-    after = ci.evaluate(model, test, [judge], groups=patients)
-
-    comparison = ci.Comparison({"fitted": before, "fine-tuned": after})
-    print(comparison.table())
-    print(f"The page: {comparison.write(out)}")
-    some = test.rows(range(0, len(test), len(test) // 6))
-    for factor in (0.7, 1.3):
-        model.do(some, lv_area=ci.scale(factor)).plot(out / f"lv_area_times_{factor:g}.png")
+    flow = ci.FlowMatching(widths=(48, 64, 96, 128))
+    model = ci.compile(Heart, guide, seed=seed, x=flow)
+    recipe = ci.Recipe(steps=steps, batch=32, lr=2e-3, warmup=100, ema=0.998, clip=1.0)
+    pose = ci.Pose(turn=True, mirror=True)  # 35 patients for training: no cause minds how a heart lies
+    model.fit(train, val, seed=seed, pose=pose, x=recipe)
     model.save(out / "model")
+
+    # on average the image follows as far as was asked; with the guide at the question, each one does
+    answers = {"fitted": model, "guided": ci.Guided(model, guide)}
+    for way, one in answers.items():
+        print(f"{way}\n{ci.effectiveness(one, test, judge, groups=test.extra['patient'])}")
+    some = test.rows(range(0, len(test), max(1, len(test) // 6)))
+    for factor in (0.7, 1.3):
+        answers["guided"].do(some, lv_area=ci.scale(factor)).plot(out / f"lv_area_times_{factor:g}.png")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with lv_128.npz and metadata.csv")
     parser.add_argument("--out", type=Path, default=Path("out/cardiac_mri"))
-    parser.add_argument("--steps", type=int, default=1500, help="of the image's fit; the rest follows it")
+    parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; the rest follows it")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--every", type=int, default=1, help="of so many test slices one is judged: 10 for a first look"
+    )
     main(**vars(parser.parse_args()))

@@ -9,16 +9,19 @@ import torch
 from torch import Tensor
 
 from causalimg.graph import Continuous, Graph
-from causalimg.guidance.sensitivity import IGNORED, sensitivity
+from causalimg.guidance.sensitivity import IGNORED, rows_to_ask, slopes
 from causalimg.mechanisms.mechanism import weighted_of
 from causalimg.readers import Reader
-from causalimg.scm import SCM, Outline
+from causalimg.scm import SCM, Factual, Outline
 from causalimg.values import World
 
-GRID = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+GRID = (0.5, 1.0, 1.5, 2.0, 3.0)
 """Weights that are tried: one beyond them is not taken."""
 
-AS_GOOD = 0.01
+ROWS = 32
+"""At so many rows."""
+
+AS_GOOD = 0.03
 """A share of right levels that is this near to the best is as good."""
 
 
@@ -32,22 +35,22 @@ def calibrate(
     weighted = {name: one for name in scm.graph.images if (one := weighted_of(scm.mechanisms[name]))}
     if not weighted:
         return {}
-    slopes: list[dict[str, float | None]] = []
+    factual = Factual(scm, rows_to_ask(values, ROWS), outline=outline, seed=seed)
+    found: list[dict[str, float | None]] = []
     for weight in GRID:
         for mechanism in weighted.values():
             mechanism.weights.fill_(weight)
-        found = sensitivity(scm, values, readers, outline, unread=False, seed=seed)
-        slopes.append({name: one.slope for name, one in found.items()})
+        found.append(slopes(factual, readers))
     for image, mechanism in weighted.items():
-        chosen = [_best(scm.graph, image, name, [by.get(name) for by in slopes]) for name in mechanism.parents]
+        chosen = [_best(scm.graph, image, name, [by.get(name) for by in found]) for name in mechanism.parents]
         mechanism.weights.copy_(torch.tensor(chosen))
     return {name: mechanism.weights.clone() for name, mechanism in weighted.items()}
 
 
-def _best(graph: Graph, image: str, name: str, slopes: list[float | None]) -> float:
+def _best(graph: Graph, image: str, name: str, found: list[float | None]) -> float:
     """Of `GRID`, or between its points; 1 for what nobody reads off the image, and for what it ignores at any weight."""
-    known = [slope for slope in slopes if slope is not None]
-    if len(known) < len(slopes) or graph.image_of(name) != image or max(known) < IGNORED:
+    known = [slope for slope in found if slope is not None]
+    if len(known) < len(found) or graph.image_of(name) != image or max(known) < IGNORED:
         return 1.0
     if not isinstance(graph[name], Continuous):
         return next(w for w, share in zip(GRID, known, strict=True) if share >= max(known) - AS_GOOD)

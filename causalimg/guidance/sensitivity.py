@@ -61,30 +61,42 @@ class _Cause(NamedTuple):
 
 @torch.no_grad()
 def sensitivity(
-    scm: SCM,
-    values: World,
-    readers: Sequence[Reader],
-    outline: Outline | None = None,
-    *,
-    unread: bool = True,
-    seed: int = 0,
+    scm: SCM, values: World, readers: Sequence[Reader], outline: Outline | None = None, *, seed: int = 0
 ) -> dict[str, Sensitivity]:
-    """Of the causes of images that `readers` read, and (`unread`) of all other parents of images: over all of `values`.
+    """Of the causes of images that `readers` read, and of all other parents of images: over all of `values`, batch by batch.
 
     What is the same in all rows can't be moved, and is left out. `outline` finds the structures near which an answer may change
     (see `Factual`). Raises ValueError where an image, or what lies between it and a cause, is not fitted.
     """
-    causes = {k: one for k, one in _causes(scm.graph, values, readers).items() if unread or one.reader is not None}
-    check_fitted(scm.mechanisms, {n for name, one in causes.items() for n in between(scm.graph, [name], one.images)})
-    spans = {image: _span(cast(Image, scm.graph[image]), values[image]) for image in scm.graph.images}
+    causes = _causes(scm.graph, values, readers)
+    targets = {name: cause.targets for name, cause in causes.items()}
 
     def ask(part: tuple[World, World]) -> dict[str, World]:
-        factual = Factual(scm, part[0], outline=outline, seed=seed)
-        return {name: _answers(factual, name, causes[name], targets, spans) for name, targets in part[1].items()}
+        return _asked(Factual(scm, part[0], outline=outline, seed=seed), causes, part[1], values)
 
+    return _summaries(scm.graph, targets, in_batches(ask, (values, targets), BATCH) if causes else {})
+
+
+@torch.no_grad()
+def slopes(factual: Factual, readers: Sequence[Reader]) -> dict[str, float | None]:
+    """Of the causes of images that `readers` read, the slope of the reading of a few items that are abducted but once."""
+    graph, values = factual.scm.graph, factual.values
+    causes = {name: one for name, one in _causes(graph, values, readers).items() if one.reader is not None}
     targets = {name: cause.targets for name, cause in causes.items()}
-    found = in_batches(ask, (values, targets), BATCH) if causes else {}
-    return {name: _summary(scm.graph[name], targets[name], answers) for name, answers in found.items()}
+    found = _summaries(graph, targets, _asked(factual, causes, targets, values))
+    return {name: one.slope for name, one in found.items()}
+
+
+def _asked(factual: Factual, causes: Mapping[str, "_Cause"], targets: World, values: World) -> dict[str, World]:
+    """By cause, what comes of moving it: see `_answers`. `values` say how bright images are."""
+    scm = factual.scm
+    check_fitted(scm.mechanisms, {n for name, one in causes.items() for n in between(scm.graph, [name], one.images)})
+    spans = {image: _span(cast(Image, scm.graph[image]), values[image]) for image in scm.graph.images}
+    return {name: _answers(factual, name, causes[name], target, spans) for name, target in targets.items()}
+
+
+def _summaries(graph: Graph, targets: World, found: Mapping[str, World]) -> dict[str, Sensitivity]:
+    return {name: _summary(graph[name], targets[name], answers) for name, answers in found.items()}
 
 
 def between(graph: Graph, causes: Iterable[str], effects: Iterable[str]) -> set[str]:
