@@ -85,12 +85,28 @@ def test_a_solver_goes_back_the_way_it_came(name):
 
 
 def test_its_likelihood_is_that_of_the_normal_that_it_draws_from():
-    flow, (image, parents) = bound(Normal, steps=60), family()
+    flow, (image, parents) = bound(Normal, steps=60, begin=1.0), family()
     u, nll = flow.explain(image, parents)
     unit = 2 * image - 1
     exact = torch.distributions.Normal(flow.mean(parents), flow.spread).log_prob(unit) + math.log(2)
     torch.testing.assert_close(nll, -exact.flatten(1).sum(1), rtol=1e-3, atol=0.05)
     torch.testing.assert_close(u.latents[0], (unit - flow.mean(parents)) / flow.spread, rtol=1e-2, atol=1e-2)
+
+
+def test_what_is_flat_gets_the_noise_of_its_draw_and_so_does_every_row_alone():
+    flow, (_, parents) = bound(Normal, steps=40), family()
+    flow.spread = 1e-3  # as flat as a black background
+    flat = (flow.mean(parents) + 1).expand(6, 1, 8, 8) / 2
+    torch.manual_seed(0)
+    (start,), residual = flow.abduct(flat, parents)
+    assert start.std() == pytest.approx(1, abs=0.2)
+    assert residual.abs().max() < 0.01
+    torch.manual_seed(0)
+    alone = flow.abduct(flat[3:4], {name: column[3:4] for name, column in parents.items()})
+    torch.testing.assert_close(alone.latents[0], start[3:4])
+    lost = bound(Normal, steps=40, begin=1.0)
+    lost.spread = 1e-3
+    assert lost.abduct(flat, parents).latents[0].std() < 0.2
 
 
 def test_a_likelihood_is_in_units_of_an_image_in_0_to_1():
@@ -124,7 +140,7 @@ def moved(flow, before, **weights):
 
 
 def test_the_same_noise_under_other_parents_is_what_those_bring_about():
-    flow, (_, parents) = bound(Normal, steps=30), family()
+    flow, (_, parents) = bound(Normal, steps=30, begin=1.0), family()
     torch.testing.assert_close(moved(flow, parents), torch.zeros(6, 64), atol=5e-3, rtol=0)  # 10 years and 1 mg cancel
     after = parents | {"age": parents["age"] + 10}
     image = torch.full((6, 1, 8, 8), 0.5)
@@ -133,7 +149,7 @@ def test_the_same_noise_under_other_parents_is_what_those_bring_about():
 
 
 def test_each_parent_counts_with_its_own_weight():
-    flow, (_, parents) = bound(Normal, steps=30), family()
+    flow, (_, parents) = bound(Normal, steps=30, begin=1.0), family()
     for weights, expected in [({"age": 2.0}, 0.1), ({"dose": 3.0}, -0.2), ({"age": 0.0, "dose": 0.5}, -0.05)]:
         torch.testing.assert_close(
             moved(flow, parents, **weights), torch.full((6, 64), expected), atol=0.02, rtol=0.25, msg=str(weights)
@@ -141,7 +157,7 @@ def test_each_parent_counts_with_its_own_weight():
 
 
 def test_a_weight_may_differ_from_row_to_row():
-    flow, (_, parents) = bound(Normal, steps=20), family()
+    flow, (_, parents) = bound(Normal, steps=20, begin=1.0), family()
     weight = torch.tensor([0.0, 1.0, 2.0, 1.0, 0.0, 3.0])
     rows = moved(flow, parents, age=weight)
     for row, value in enumerate(weight.tolist()):
@@ -305,7 +321,7 @@ def test_fine_tuning_teaches_what_is_asked_and_leaves_the_flow_as_it_was_fitted(
     assert miss(tuned, test) < 0.8 * lazy
     assert (tuned.do(test)["x"] - test["x"]).abs().max() < 1e-4
     assert torch.equal(tuned.sample(4)["x"], model.sample(4)["x"])
-    before, after = (one.mechanisms["x"].explain(test["x"], one.parents(test, "x")).u for one in (model, tuned))
+    before, after = (one.abduct(test).noise("x") for one in (model, tuned))
     assert torch.equal(before.latents[0], after.latents[0])
 
 

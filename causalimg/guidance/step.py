@@ -45,8 +45,8 @@ class Held(NamedTuple):
 
     `values`: every variable as observed. `readings`: by guide, its soft answers on the factual image. `outlines`: by structure,
     bool; `changeable`, those near which answers may change. `fitted`: where there is a constraint, the loss of `fit` under the
-    fitted mechanism, per dimension: (rows,). `noise`: that of the images, where none of it is drawn and nothing that it depends
-    on is trained; else none.
+    fitted mechanism, per dimension: (rows,). `noise`: that of the images, where it is abducted once, as nothing that it
+    depends on is trained; else none.
     """
 
     values: World
@@ -145,7 +145,7 @@ class GuidedStep(nn.Module):
         return Held(values, readings, outlined, changeable, fitted, self._noise(values))
 
     def _noise(self, values: World) -> tuple[Noise, ...]:
-        if self.constraint is not None or self.mechanism.unwrapped.draws:
+        if self.constraint is not None or not self.mechanism.unwrapped.abducts_once:
             return ()
         family = {name: values[name] for name in (self.image, *self.mechanism.parents)}
         return (in_batches(lambda part: self.mechanism.abduct(*self._seen(part)), family, BATCH),)

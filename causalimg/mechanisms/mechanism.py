@@ -96,8 +96,8 @@ class Mechanism(Configured, ABC):
     tolerance: ClassVar[float] = 1e-5
     """How exactly `predict` inverts `abduct`, as a share of the standard deviation of the values."""
 
-    draws: ClassVar[bool] = True
-    """Whether `abduct` draws from a posterior. Where not, fine-tuning abducts each image but once."""
+    abducts_once: ClassVar[bool] = False
+    """Whether fine-tuning abducts each image but once: not where `abduct` draws from a posterior that it should see all of."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
