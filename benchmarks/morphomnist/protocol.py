@@ -38,13 +38,13 @@ def another(values: Tensor, discrete: bool, seed: int) -> Tensor:
     return values[chosen]
 
 
-def abducted(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor]) -> list[Factual]:
+def abducted(model: ci.CausalModel, values: Mapping[str, Tensor]) -> list[Factual]:
     """`values`, chunk by chunk: an image is abducted once for all that is asked of it."""
     rows = torch.arange(len(next(iter(values.values())))).split(CHUNK)
     return [model.abduct({name: column[some] for name, column in values.items()}) for some in rows]
 
 
-def answers(model: ci.CausalModel | ci.Guided, known: Sequence[Factual], name: str, targets: Tensor) -> World:
+def answers(model: ci.CausalModel, known: Sequence[Factual], name: str, targets: Tensor) -> World:
     """The counterfactual world of every item."""
     parts = [model.do(one, **{name: some}) for one, some in zip(known, targets.split(CHUNK), strict=True)]
     return {key: torch.cat([part[key] for part in parts]) for key in model.graph}
@@ -61,13 +61,13 @@ def errors(world: Mapping[str, Tensor], graph: ci.Graph, judges: Sequence[ci.Rea
     return found
 
 
-def composition(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor], tau: float) -> dict[int, float]:
+def composition(model: ci.CausalModel, values: Mapping[str, Tensor], tau: float) -> dict[int, float]:
     """|x_T - x| by number of cycles T."""
     found = cycles(model.mechanisms["x"], "x", values, tau, GREYS)
     return {count: away.mean().item() for count, away in found.items()}
 
 
-def reversibility(model: ci.CausalModel | ci.Guided, values: Mapping[str, Tensor], name: str, world: World) -> float:
+def reversibility(model: ci.CausalModel, values: Mapping[str, Tensor], name: str, world: World) -> float:
     """|x'' - x| after the intervention was taken back."""
     return apart(answers(model, abducted(model, world), name, values[name])["x"], values["x"])
 
