@@ -73,7 +73,7 @@ def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     # on average the image follows as far as was asked; with the guide at the question, each one does
     answers = {"fitted": model, "guided": ci.Guided(model, guide)}
     for way, one in answers.items():
-        print(f"{way}\n{ci.effectiveness(one, test, judge, groups=test.extra['patient'])}")
+        print(f"{way}\n{ci.effectiveness(one, test, judge, groups=test.extra['patient']).table()}")
     some = test.rows(range(0, len(test), max(1, len(test) // 6)))
     for factor in (0.7, 1.3):
         answers["guided"].do(some, lv_area=ci.scale(factor)).plot(out / f"lv_area_times_{factor:g}.png")
