@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from strategies import as_if_fitted
 from torch.testing import assert_close
 
 import causalimg as ci
@@ -66,7 +67,7 @@ def test_the_zoom_of_a_head_keeps_the_contract_and_a_head_grows_in_its_image_alo
     ci.testing.check_mechanism(example.Zoomed(), example.head_graph(32), "head_px")
 
     mechanisms = {"head_px": example.Zoomed(), "x": ci.HVAE(widths=(4, 4), latents=(0, 2))}
-    model = ci.compile(example.head_graph(32), **mechanisms)
+    model = as_if_fitted(ci.compile(example.head_graph(32), **mechanisms))
     seen = {"head_area": torch.tensor([2000.0, 8000.0]), "pixel_mm": torch.tensor([0.8, 1.4])}
     seen["head_px"] = 1.01 * seen["head_area"] / (128 * seen["pixel_mm"]) ** 2
     larger = model.do({**seen, "x": torch.rand(2, 1, 32, 32)}, head_area=ci.scale(1.2))
