@@ -13,7 +13,6 @@ as in *Spatial Transformer Networks*, Jaderberg et al., 2015, arXiv:1506.02025.)
 """
 
 from collections.abc import Iterable, Mapping
-from typing import cast
 
 import torch
 from pydantic import PositiveInt
@@ -24,7 +23,7 @@ from causalimg.graph import Image, Variable
 from causalimg.mechanisms.blocks import perceptron
 from causalimg.mechanisms.context import Context
 from causalimg.mechanisms.edited import Edit
-from causalimg.mechanisms.hierarchy import check_divisible, kernels_of
+from causalimg.mechanisms.hierarchy import bounds_of, check_divisible, kernels_of
 from causalimg.mechanisms.mechanism import Values
 from causalimg.mechanisms.unet import ModulatedUNet
 
@@ -49,9 +48,7 @@ class Deform(Edit):
     def build(self, image: Image, parents: Mapping[str, Variable]) -> None:
         check_divisible("Deform", image, len(self.widths))
         channels, kernels = image.shape[0], kernels_of(image.shape[1:], len(self.widths))
-        if None in image.bounds:
-            raise ValueError("Deform: an image needs bounds on both sides, such as (0, 1)")
-        self.low, self.high = cast(tuple[float, float], image.bounds)
+        self.low, self.high = bounds_of("Deform", image)
         self.context = Context(parents)
         self.answers = nn.Buffer(torch.zeros(self.context.width))
         self.mix = nn.Sequential(perceptron(self.context.width, self.embedding), nn.Linear(self.embedding, self.basis))

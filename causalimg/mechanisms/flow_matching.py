@@ -40,7 +40,7 @@ from torch.nn import functional as F
 from causalimg.errors import check_known
 from causalimg.graph import Image, Variable
 from causalimg.mechanisms.blocks import perceptron
-from causalimg.mechanisms.hierarchy import Embedding, check_divisible, kernels_of
+from causalimg.mechanisms.hierarchy import Embedding, bounds_of, check_divisible, kernels_of
 from causalimg.mechanisms.mechanism import (
     Abduction,
     ImageNoise,
@@ -85,10 +85,8 @@ class FlowMatching(Likelihood, Weighted):
     def build(self) -> None:
         image = cast(Image, self.variable)
         channels, height, width = image.shape
-        if None in image.bounds:
-            raise ValueError("FlowMatching: an image needs bounds on both sides, such as (0, 1)")
+        self.low, self.high = bounds_of("FlowMatching", image)
         check_divisible("FlowMatching", image, len(self.widths))
-        self.low, self.high = cast(tuple[float, float], image.bounds)
         kernels = kernels_of((height, width), len(self.widths))
         self.condition = Condition(self.parents, self.embedding)
         self.unet = ModulatedUNet(channels, self.widths, kernels, self.embedding, self.blocks)
@@ -112,7 +110,7 @@ class FlowMatching(Likelihood, Weighted):
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         (start,), residual = cast(ImageNoise, u)
-        return (self._generate(_wide(start, rows(u, parents)), parents) + residual).clamp(self.low, self.high)
+        return (self._generate(widen(start, rows(u, parents)), parents) + residual).clamp(self.low, self.high)
 
     def abduct(self, value: Tensor, parents: Values) -> ImageNoise:
         fresh = torch.randn_like(value[:1])
@@ -148,7 +146,7 @@ class FlowMatching(Likelihood, Weighted):
         self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
     ) -> Tensor:
         (start,), residual = cast(ImageNoise, u)
-        start, follow = _wide(start, rows(u, parents)), self._following(seen.parents, parents, weights or {})
+        start, follow = widen(start, rows(u, parents)), self._following(seen.parents, parents, weights or {})
         if region is None:
             made = self._image(self._solve(follow, start, self._times()))
         else:
@@ -211,10 +209,6 @@ class FlowMatching(Likelihood, Weighted):
 
     def _image(self, x: Tensor) -> Tensor:
         return self.low + (self.high - self.low) * (x + 1) / 2
-
-
-def _wide(start: Tensor, n: int) -> Tensor:
-    return start.expand(n, -1, -1, -1)
 
 
 def _per_row(share: float | Tensor) -> float | Tensor:

@@ -7,7 +7,7 @@ pixels or fewer are left, convolutions are 1x1 (`kernels`, one per resolution): 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from einops.layers.torch import Rearrange
@@ -200,6 +200,13 @@ class Decoder(nn.Module):
 def kernels_of(size: tuple[int, int], levels: int) -> list[int]:
     """The side of the convolutions' kernels per resolution, fine to coarse, for images of `size`."""
     return [3 if max(size) // 2 ** (level + 1) > 2 else 1 for level in range(levels)]
+
+
+def bounds_of(what: str, image: Image) -> tuple[float, float]:
+    """Black and white of `image`. Raises ValueError where it has no bounds on both sides."""
+    if None in image.bounds:
+        raise ValueError(f"{what}: an image needs bounds on both sides, such as (0, 1)")
+    return cast(tuple[float, float], image.bounds)
 
 
 def check_divisible(what: str, image: Image, levels: int) -> None:

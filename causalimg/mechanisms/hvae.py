@@ -27,6 +27,7 @@ from causalimg.mechanisms.hierarchy import (
     Encoder,
     Inference,
     LatentStream,
+    bounds_of,
     check_divisible,
     kernels_of,
 )
@@ -58,7 +59,7 @@ class HVAE(MaximumLikelihood):
         image = cast(Image, self.variable)
         channels, height, width = image.shape
         self._check(image)
-        self.low, self.high = cast(tuple[float, float], image.bounds)
+        self.low, self.high = bounds_of("HVAE", image)
         factor = 2 ** len(self.widths)
         self.embed = Embedding(self.parents, self.embedding) if self.parents else None
         embedding = self.embedding if self.parents else 0
@@ -104,8 +105,6 @@ class HVAE(MaximumLikelihood):
             raise ValueError(f"HVAE: {len(self.widths)} widths need as many latents, got {len(self.latents)}")
         if not any(self.latents):
             raise ValueError("HVAE: no latents at any resolution; give at least one more than 0")
-        if None in image.bounds:
-            raise ValueError("HVAE: an image needs bounds on both sides, such as (0, 1)")
         if channels not in (1, 3):
             raise ValueError(f"HVAE: an image has 1 or 3 channels, not {channels}")
         check_divisible("HVAE", image, len(self.widths))
