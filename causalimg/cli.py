@@ -10,7 +10,7 @@ from causalimg.demo import demo
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.model import CausalModel
-from causalimg.study import METHODS, SMALL, WITH_CLASSIFIER, Plan, Study, compare_guidance
+from causalimg.study import EVERY, METHODS, SMALL, Plan, Study, compare_guidance
 
 PHANTOMS: dict[str, type[phantoms.Phantom]] = {
     kind.__name__.lower(): kind for kind in (phantoms.Heart, phantoms.Chest, phantoms.Vessel)
@@ -55,7 +55,7 @@ def main() -> None:
         images: Annotated[Path | None, typer.Option(help="Folder, or NPZ with 'images'.")] = None,
         masks: Annotated[Path | None, typer.Option(help="Folder, or NPZ with 'labels'.")] = None,
         structures: Annotated[str, typer.Option(help="Names of the labels 1, 2, ..., with commas.")] = "",
-        methods: Annotated[str, typer.Option(help=f"Of {', '.join(WITH_CLASSIFIER)}.")] = ",".join(METHODS),
+        methods: Annotated[str, typer.Option(help=f"Of {', '.join(EVERY)}.")] = ",".join(METHODS),
         seeds: Annotated[str, typer.Option(help="With commas.")] = "0",
         steps: Annotated[int, typer.Option(help="Of the image's fit; the rest follows it.")] = 500,
         size: Annotated[int, typer.Option(help="Of a phantom's image, in pixels.")] = 64,

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from causalimg.counterfactual import Counterfactual
 from causalimg.graph import Continuous, Graph
-from causalimg.guidance.calibrate import crossing
 from causalimg.mechanisms import Mechanism, Weighted
 from causalimg.mechanisms.mechanism import weighted_of
 from causalimg.model import CausalModel
@@ -98,3 +97,15 @@ class Guided:
     def _own(self, name: str) -> float:
         mechanism = cast(Weighted, weighted_of(self.mechanisms[self.graph.image_of(name)]))
         return float(mechanism.weights[list(mechanism.parents).index(name)])
+
+
+def crossing(x: Tensor, y: Tensor, level: Tensor) -> Tensor:
+    """Where y (rows, points) first comes to `level` (rows,), by linear interpolation in x (points,); else where it is nearest."""
+    gap = y - level[:, None]
+    crossed = gap[:, :-1] * gap[:, 1:] <= 0
+    first = crossed.float().argmax(1, keepdim=True)
+    left, right = gap.gather(1, first), gap.gather(1, first + 1)
+    share = torch.where(left == right, 0.0, left / (left - right))
+    between = torch.lerp(x[first], x[first + 1], share)
+    nearest = x[gap.abs().argmin(1, keepdim=True)]
+    return torch.where(crossed.any(1, keepdim=True), between, nearest)[:, 0]

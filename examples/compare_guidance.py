@@ -3,6 +3,7 @@
     python examples/compare_guidance.py chest ../shared/data/cxr_pediatric --seeds 0 1 --out out/compare_chest
     python examples/compare_guidance.py heart ../shared/data/sunnybrook_lv --seeds 0 1 --out out/compare_heart
     python examples/compare_guidance.py thirds ../shared/data/cxr_pediatric --methods none segmentor --out out/compare_thirds
+    python examples/compare_guidance.py heart ../shared/data/sunnybrook_lv --image flow --steps 3000 --out out/flow_heart
 
 A table, pictures and a page go into the folder. What it holds already is not trained again: seeds can be trained side by side,
 each by a process of its own, once the first has trained the readers. A folder that holds a study of other data, or with another
@@ -10,8 +11,9 @@ plan, is refused.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cardiac_mri
 import chest_xray
@@ -37,17 +39,34 @@ class Thirds(ci.Graph):
     x = ci.Image(parents=[finding, right_lung, upper, middle, lower], shape=(1, 64, 64))
 
 
-STUDIES = {
-    "chest": (lambda data: chest_xray.read(data), lambda steps: Plan.of_length(steps)),
-    "heart": (lambda data: cardiac_mri.read(data), lambda steps: Plan.of_length(steps, augment=ROTATED)),
-    "thirds": (lambda data: chest_xray.read(data, Thirds), lambda steps: Plan.of_length(steps)),
+FLOW = ci.FlowMatching(widths=(48, 64, 96, 128))
+TURNED = ci.Pose(turn=True, mirror=True)
+
+STUDIES: dict[str, tuple[Callable[[Path], ci.Table], dict[str, Any], ci.Pose]] = {
+    "chest": (lambda data: chest_xray.read(data), {}, ci.Pose(rotate=5, shift=0.05)),
+    "heart": (lambda data: cardiac_mri.read(data), {"augment": ROTATED}, TURNED),
+    "thirds": (lambda data: chest_xray.read(data, Thirds), {}, ci.Pose(rotate=5, shift=0.05)),
 }
+"""How its data are read, settings of its plan, and how a flow, which has many steps for few images, sees them move."""
 
 
-def main(study: str, data: Path, out: Path, methods: Sequence[str], seeds: Sequence[int], steps: int) -> None:
+def plan_of(image: str, steps: int, settings: dict[str, Any], pose: ci.Pose) -> Plan:
+    """An autoencoder that is deformed, or a flow."""
+    if image == "deform":
+        return Plan.of_length(steps, **settings)
+    fit = FLOW.recipe.model_copy(update={"steps": steps, "batch": 32})
+    tuning = ci.Recipe(steps=steps // 15, batch=16, lr=2e-3, warmup=10)
+    readers = ci.Recipe(steps=steps // 5, lr=4e-3)
+    return Plan(image=FLOW, fit=fit, tuning=tuning, readers=readers, pose=pose, **settings)
+
+
+def main(
+    study: str, data: Path, out: Path, image: str, methods: Sequence[str], seeds: Sequence[int], steps: int
+) -> None:
     """Train, judge, and write."""
-    read, plan = STUDIES[study]
-    print(compare_guidance(Study.of_table(read(data)), out, methods=methods, seeds=seeds, plan=plan(steps)).table())
+    read, settings, pose = STUDIES[study]
+    plan = plan_of(image, steps, settings, pose)
+    print(compare_guidance(Study.of_table(read(data)), out, methods=methods, seeds=seeds, plan=plan).table())
 
 
 if __name__ == "__main__":
@@ -55,6 +74,7 @@ if __name__ == "__main__":
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("data", type=Path, help="folder with the NPZ file and metadata.csv")
     parser.add_argument("--out", type=Path, default=Path("out/compare"))
+    parser.add_argument("--image", choices=("deform", "flow"), default="deform", help="the mechanism of the image")
     parser.add_argument("--methods", nargs="+", default=["none", "regressor", "segmentor"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=500, help="of the image's fit; the rest follows it")

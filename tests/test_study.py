@@ -9,8 +9,10 @@ import torch
 import causalimg as ci
 from causalimg import cli
 from causalimg.data.phantoms import Sample
-from causalimg.study import WITH_CLASSIFIER
+from causalimg.readers.reader import fingerprint
+from causalimg.study import METHODS
 from causalimg.study.record import check_folder
+from causalimg.study.trainer import Trainer
 
 PLAN = ci.Plan(
     fit=ci.Recipe(steps=2, batch=8),
@@ -18,6 +20,8 @@ PLAN = ci.Plan(
     readers=ci.Recipe(steps=2, batch=8),
     image=ci.Edited(base=ci.HVAE(widths=(4, 4, 4, 4), embedding=4), edit=ci.Deform(widths=(4, 4))),
 )
+
+TUNED = (*METHODS, "classifier")
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +32,12 @@ def study():
 @pytest.fixture(scope="module")
 def compared(study, tmp_path_factory):
     out = tmp_path_factory.mktemp("study")
-    return ci.compare_guidance(study, out, methods=WITH_CLASSIFIER, seeds=[0, 1], plan=PLAN), out
+    return ci.compare_guidance(study, out, methods=TUNED, seeds=[0, 1], plan=PLAN), out
 
 
 def test_every_method_is_judged_on_as_many_trainings_by_judges_that_did_not_guide(compared):
     comparison, out = compared
-    assert set(comparison.reports) == set(WITH_CLASSIFIER)
+    assert set(comparison.reports) == set(TUNED)
     for method, report in comparison.reports.items():
         assert report.effectiveness.models == 2
         assert not report.effectiveness.guided, method
@@ -43,7 +47,7 @@ def test_every_method_is_judged_on_as_many_trainings_by_judges_that_did_not_guid
 
 def test_all_methods_start_from_the_same_fitted_model_and_the_guide_of_each_is_another(compared):
     _, out = compared
-    models = {method: ci.CausalModel.load(out / f"{method}_0") for method in WITH_CLASSIFIER}
+    models = {method: ci.CausalModel.load(out / f"{method}_0") for method in TUNED}
     encoders = [model.mechanisms["x"].base.state_dict() for model in models.values()]
     assert all(torch.equal(each[key], value) for each in encoders for key, value in encoders[0].items())
     assert [len(model.guided_by) for model in models.values()] == [0, 1, 1, 1]
@@ -57,6 +61,18 @@ def test_what_a_folder_holds_is_not_trained_again_and_another_plan_is_refused(st
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == times
     with pytest.raises(ValueError, match="holds a study with another plan"):
         ci.compare_guidance(study, out, plan=ci.Plan.of_length(3))
+
+
+def test_a_guide_at_every_question_is_a_method_for_a_mechanism_with_weights(study, compared, tmp_path):
+    plan = PLAN.model_copy(update={"image": ci.FlowMatching(widths=(4, 4), embedding=4, steps=1)})
+    methods = ["none", "segmentor-per-question"]
+    assert set(ci.compare_guidance(study, tmp_path, methods=methods, plan=plan).reports) == set(methods)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"none_0", "guide", "judge"}
+    trainer = Trainer(study, tmp_path, plan)
+    none, asked = (trainer.answering(method, 0) for method in methods)
+    assert asked.guided_by == [*none.guided_by, fingerprint(trainer.segmentor("guide", guides=True))]
+    with pytest.raises(ValueError, match="Weighted"):
+        ci.compare_guidance(study, compared[1], methods=["segmentor-per-question"], plan=PLAN)
 
 
 def tripled(values, names):

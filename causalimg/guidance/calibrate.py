@@ -1,28 +1,29 @@
-"""Weights for which an image follows its causes as far as was asked.
+"""Weights under which answers come nearest to what was asked.
 
-A fitted mechanism may follow a cause less than the data do, or more. With the weight w of a parent (see `Weighted`) the reading
-of a guide moves by s(w) of what was asked (see `sensitivity`); the weight that is kept is where s(w) = 1, on a grid, by
-interpolation. Of a level it is the least weight that does as well as the best.
+A fitted mechanism may follow a cause less than the data do, or more. Each parent gets the weight (see `Weighted`), of a grid,
+with which a guide's readings of answers are nearest to what was asked (see `misses`); of several that are as good, the one
+nearest to 1, as fitted.
+
+Not the weight with which the guide's reading moves as far as was asked, on average: readings of a network shrink towards the
+mean, so its slope on perfect answers is below 1, and a weight that makes it 1 overshoots.
 """
 
 import torch
-from torch import Tensor
 
-from causalimg.graph import Continuous, Graph
-from causalimg.guidance.sensitivity import IGNORED, rows_to_ask, slopes
+from causalimg.guidance.sensitivity import misses, rows_to_ask
 from causalimg.mechanisms.mechanism import weighted_of
 from causalimg.readers import Reader
 from causalimg.scm import SCM, Factual, Outline
 from causalimg.values import World
 
-GRID = (0.5, 1.0, 1.5, 2.0, 3.0)
-"""Weights that are tried: one beyond them is not taken."""
+GRID = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+"""Weights that are tried."""
 
 ROWS = 32
 """At so many rows."""
 
 AS_GOOD = 0.03
-"""A share of right levels that is this near to the best is as good."""
+"""A miss that is by this share of what was asked more than the least one is as good."""
 
 
 def calibrate(
@@ -36,34 +37,21 @@ def calibrate(
     if not weighted:
         return {}
     factual = Factual(scm, rows_to_ask(values, ROWS), outline=outline, seed=seed)
-    found: list[dict[str, float | None]] = []
+    found: list[dict[str, float]] = []
     for weight in GRID:
         for mechanism in weighted.values():
             mechanism.weights.fill_(weight)
-        found.append(slopes(factual, readers))
+        found.append(misses(factual, readers))
     for image, mechanism in weighted.items():
-        chosen = [_best(scm.graph, image, name, [by.get(name) for by in found]) for name in mechanism.parents]
+        read = [name in found[0] and scm.graph.image_of(name) == image for name in mechanism.parents]
+        chosen = [
+            _best([by[name] for by in found]) if it else 1.0 for name, it in zip(mechanism.parents, read, strict=True)
+        ]
         mechanism.weights.copy_(torch.tensor(chosen))
     return {name: mechanism.weights.clone() for name, mechanism in weighted.items()}
 
 
-def _best(graph: Graph, image: str, name: str, found: list[float | None]) -> float:
-    """Of `GRID`, or between its points; 1 for what nobody reads off the image, and for what it ignores at any weight."""
-    known = [slope for slope in found if slope is not None]
-    if len(known) < len(found) or graph.image_of(name) != image or max(known) < IGNORED:
-        return 1.0
-    if not isinstance(graph[name], Continuous):
-        return next(w for w, share in zip(GRID, known, strict=True) if share >= max(known) - AS_GOOD)
-    return float(crossing(torch.tensor(GRID), torch.tensor([known]), torch.ones(1)))
-
-
-def crossing(x: Tensor, y: Tensor, level: Tensor) -> Tensor:
-    """Where y (rows, points) first comes to `level` (rows,), by linear interpolation in x (points,); else where it is nearest."""
-    gap = y - level[:, None]
-    crossed = gap[:, :-1] * gap[:, 1:] <= 0
-    first = crossed.float().argmax(1, keepdim=True)
-    left, right = gap.gather(1, first), gap.gather(1, first + 1)
-    share = torch.where(left == right, 0.0, left / (left - right))
-    between = torch.lerp(x[first], x[first + 1], share)
-    nearest = x[gap.abs().argmin(1, keepdim=True)]
-    return torch.where(crossed.any(1, keepdim=True), between, nearest)[:, 0]
+def _best(missed: list[float]) -> float:
+    """Of `GRID`, by the miss at each."""
+    good = [weight for weight, miss in zip(GRID, missed, strict=True) if miss <= min(missed) + AS_GOOD]
+    return min(good, key=lambda weight: abs(weight - 1))

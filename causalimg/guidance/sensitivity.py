@@ -78,13 +78,26 @@ def sensitivity(
 
 
 @torch.no_grad()
-def slopes(factual: Factual, readers: Sequence[Reader]) -> dict[str, float | None]:
-    """Of the causes of images that `readers` read, the slope of the reading of a few items that are abducted but once."""
+def misses(factual: Factual, readers: Sequence[Reader]) -> dict[str, float]:
+    """Of the causes of images that `readers` read, how far answers are from what was asked, on average.
+
+    The mean |reading - target| over the mean |target - what was seen|; of a level, the share that reads as another.
+    """
     graph, values = factual.scm.graph, factual.values
     causes = {name: one for name, one in _causes(graph, values, readers).items() if one.reader is not None}
     targets = {name: cause.targets for name, cause in causes.items()}
-    found = _summaries(graph, targets, _asked(factual, causes, targets, values))
-    return {name: one.slope for name, one in found.items()}
+    answers = _asked(factual, causes, targets, values)
+    return {
+        name: _miss(graph[name], targets[name], answer["reading"], values[name][:, None])
+        for name, answer in answers.items()
+    }
+
+
+def _miss(variable: Variable, targets: Tensor, readings: Tensor, was: Tensor) -> float:
+    def away(values: Tensor) -> Tensor:
+        return ((values != targets) if isinstance(variable, Categorical) else (values - targets).abs()).double()
+
+    return (away(readings).nansum() / away(was).sum()).item()
 
 
 def _asked(factual: Factual, causes: Mapping[str, "_Cause"], targets: World, values: World) -> dict[str, World]:

@@ -4,8 +4,8 @@
 image x at t = 1, both scaled to [-1, 1]::
 
     loss      E |v((1 - t) u + t x, t, pa) - (x - u)|²,    log t / (1 - t) ~ N(0, 1),    u ~ N(0, 1), whatever the parents
-    predict   G(u, pa) + r,    G: solve dx/dt = v(x, t, pa) from 0 to 1
-    abduct    u: solve it from s to 0, where x_s = s x + (1 - s) e, e ~ N(0, 1);    r = x - G(u, pa), what is left over
+    predict   x_0 = u,    x_k+1 = x_k + D_k(x_k, pa) + r_k:    D_k is a step in solving dx/dt = v(x, t, pa) from 0 to 1
+    abduct    u: solve it from s to 0, where x_s = s x + (1 - s) e, e ~ N(0, 1);    r_k: by what step k misses that path
 
 A flow that is well trained has noise that is independent of the parents, so the same noise under other parents is a sample of
 what those parents bring about. No latent holds the image: it can't ignore its causes as an autoencoder does. That asks for
@@ -23,13 +23,16 @@ n is v, but for what modulates it once fine-tuning has taught that: the network'
 the noise, the likelihood, and samples.
 
 Where no parent changed, and outside the region, x follows the path of what was seen: whatever the weights, and whatever was
-learnt, nothing asked changes nothing. With all weights 1 and n = v the sum is v(x, t, pa'). r is added where x and x~ end alike;
-elsewhere it would be a ghost of what was.
+learnt, nothing asked changes nothing. With all weights 1 and n = v the sum is v(x, t, pa').
+
+The r_k belong to both paths: what the solver misses of one it nearly misses of the other, so that a few steps do (noise of every
+step, as in *An Edit Friendly DDPM Noise Space*, Huberman-Spiegelglas et al., CVPR 2024, arXiv:2304.06140). The last one is added
+where x and x~ end alike; elsewhere it would be a ghost of what was.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, cast
 
 import torch
 from einops.layers.torch import Rearrange
@@ -52,7 +55,7 @@ from causalimg.mechanisms.mechanism import (
     Weights,
     rows,
 )
-from causalimg.mechanisms.solvers import SOLVERS, Velocity
+from causalimg.mechanisms.solvers import Path, Velocity, missed, walk
 from causalimg.mechanisms.unet import ModulatedUNet
 from causalimg.training.recipe import Recipe
 from causalimg.values import widen
@@ -65,9 +68,10 @@ class FlowMatching(Likelihood, Weighted):
     """Conditional flow for `Image` variables of any number of channels, and any size divisible by its down-sampling.
 
     `widths` are the channels of its U-Net per resolution, fine to coarse, from half the image's size, each with `blocks` residual
-    blocks on the way down and up. `solver`, `steps`: how the flow is solved from 0 to s, see `solvers`; `begin`: s. Noise has u
-    for its latent, and r for pixels. The likelihood is exact but for the solver's steps and one draw of Hutchinson's estimate of
-    the divergence; it costs a gradient for each evaluation.
+    blocks on the way down and up. `steps`: in so many the flow is solved from 0 to s, see `solvers`; `begin`: s. Noise has u for
+    its latent, and for pixels the r_k, (batch, steps + 1, channels, height, width), the last one from s to 1. The likelihood is
+    exact but for the solver's steps and one draw of Hutchinson's estimate of the divergence; it costs a gradient for each
+    evaluation.
     """
 
     handles = (Image,)
@@ -78,7 +82,6 @@ class FlowMatching(Likelihood, Weighted):
     widths: tuple[PositiveInt, ...] = (64, 96, 128)
     blocks: PositiveInt = 1
     embedding: PositiveInt = 128
-    solver: Literal["euler", "midpoint", "adams"] = "midpoint"
     steps: PositiveInt = 6
     begin: Annotated[float, Field(gt=0, le=1)] = 0.95
 
@@ -106,17 +109,21 @@ class FlowMatching(Likelihood, Weighted):
 
     def noise(self, n: int) -> ImageNoise:
         start = torch.randn(n, *self.variable.value_shape, device=self.weights.device)
-        return ImageNoise((start,), torch.zeros_like(start))
+        return ImageNoise((start,), start.new_zeros(n, len(self._times()) - 1, *self.variable.value_shape))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        (start,), residual = cast(ImageNoise, u)
-        return (self._generate(widen(start, rows(u, parents)), parents) + residual).clamp(self.low, self.high)
+        (start,), pushes = cast(ImageNoise, u)
+        n = rows(u, parents)
+        path = walk(self._velocity(parents), widen(start, n), self._times(), pushes)
+        return self._image(path.points[-1]).clamp(self.low, self.high)
 
     def abduct(self, value: Tensor, parents: Values) -> ImageNoise:
-        fresh = torch.randn_like(value[:1])
-        begun = self.begin * self._unit(value) + (1 - self.begin) * fresh
-        start = self._solve(self._velocity(parents), begun, self._times()[self.steps :: -1])
-        return ImageNoise((start,), value - self._generate(start, parents))
+        velocity, times = self._velocity(parents), self._times()
+        back = walk(velocity, self._begun(value), times[self.steps :: -1])
+        start = back.points[-1]
+        points = [*back.points[::-1], *[self._unit(value)] * (self.begin < 1)]
+        path = Path(points, [velocity(start, 0.0), *back.velocities[::-1]])
+        return ImageNoise((start,), missed(path, times))
 
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         x, u = self._unit(value), torch.randn_like(value)
@@ -138,23 +145,30 @@ class FlowMatching(Likelihood, Weighted):
             return torch.cat([(pulled * draw).flatten(1).sum(1, keepdim=True), v.detach().flatten(1)], 1)
 
         state = F.pad(self._unit(value).flatten(1), (1, 0))
-        gathered, u = self._solve(with_divergence, state, self._times()[::-1]).tensor_split([1], dim=1)
+        gathered, u = walk(with_divergence, state, self._times()[::-1]).points[-1].tensor_split([1], dim=1)
         per_pixel = 0.5 * u.square() + 0.5 * math.log(2 * math.pi) - math.log(2)
         return Abduction(noise, per_pixel.sum(1) - gathered[:, 0])
 
     def counterfactual(
         self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
     ) -> Tensor:
-        (start,), residual = cast(ImageNoise, u)
+        (start,), pushes = cast(ImageNoise, u)
         start, follow = widen(start, rows(u, parents)), self._following(seen.parents, parents, weights or {})
+        before, last = pushes.clone(), pushes[:, -1] * (self.high - self.low) / 2
+        before[:, -1] = 0
         if region is None:
-            made = self._image(self._solve(follow, start, self._times()))
+            made = walk(follow, start, self._times(), before).points[-1]
         else:
-            paths = _within(region, self._velocity(seen.parents), follow)
-            made = self._image(self._solve(paths, start.repeat(2, 1, 1, 1), self._times()).chunk(2)[1])
-        moved = (made + residual - seen.value) / (GHOST * (self.high - self.low))
-        alike = torch.exp(-moved.square())
-        return (made + alike * residual).clamp(self.low, self.high)
+            paths, both = (
+                _within(region, self._velocity(seen.parents), follow),
+                before.expand(len(start), *before.shape[1:]),
+            )
+            made = (
+                walk(paths, start.repeat(2, 1, 1, 1), self._times(), both.repeat(2, 1, 1, 1, 1)).points[-1].chunk(2)[1]
+            )
+        made = self._image(made)
+        alike = torch.exp(-((made + last - seen.value) / (GHOST * (self.high - self.low))).square())
+        return (made + alike * last).clamp(self.low, self.high)
 
     def prepare_finetuning(self, parents: Iterable[str]) -> nn.Module:
         """What modulates the network: a copy of it, which what follows from `parents` will be made with."""
@@ -197,12 +211,9 @@ class FlowMatching(Likelihood, Weighted):
         """From 0 to s in `steps` steps, and to 1."""
         return [self.begin * step / self.steps for step in range(self.steps + 1)] + [1.0] * (self.begin < 1)
 
-    def _solve(self, velocity: Velocity, x: Tensor, times: list[float]) -> Tensor:
-        return SOLVERS[self.solver](velocity, x, times)
-
-    def _generate(self, start: Tensor, parents: Values) -> Tensor:
-        """G(u, pa), in the unit of the image."""
-        return self._image(self._solve(self._velocity(parents), start, self._times()))
+    def _begun(self, value: Tensor) -> Tensor:
+        """x_s: one draw for all rows, so that batch mates don't matter."""
+        return self.begin * self._unit(value) + (1 - self.begin) * torch.randn_like(value[:1])
 
     def _unit(self, value: Tensor) -> Tensor:
         return 2 * (value - self.low) / (self.high - self.low) - 1

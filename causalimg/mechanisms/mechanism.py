@@ -37,7 +37,7 @@ Noise = Union[Tensor, tuple["Noise", ...]]  # noqa: UP007  # a name in quotes ca
 class ImageNoise(NamedTuple):
     """Noise of an image with a part for every pixel, beside the latents that say what is to be seen.
 
-    `latents`: tensors (batch, ...), coarse to fine. `pixels`: (batch, channels, height, width).
+    `latents`: tensors (batch, ...), coarse to fine. `pixels`: (batch, ..., channels, height, width).
     """
 
     latents: tuple[Tensor, ...]

@@ -1,45 +1,49 @@
-"""Solvers of ordinary differential equations with a fixed number of steps, so that batch mates don't matter to each other.
+"""Solving dx/dt = v(x, t) in a fixed number of steps, so that batch mates don't matter to each other; one evaluation a step.
 
-Each takes a velocity ``v(x, t)``, a start x (batch, ...) and the times to pass, from first to last, in either direction.
+Adams and Bashforth's rule of second order for steps of any length, after a first step of Euler's.
 """
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 Velocity = Callable[[Tensor, float], Tensor]
 """v(x, t): shape of x."""
 
-Solver = Callable[[Velocity, Tensor, Sequence[float]], Tensor]
-"""(velocity, start, times) -> x at the last of the times."""
+
+class Path(NamedTuple):
+    """The points that were passed, each (batch, ...), and the velocities with which they were left."""
+
+    points: list[Tensor]
+    velocities: list[Tensor]
 
 
-def euler(velocity: Velocity, x: Tensor, times: Sequence[float]) -> Tensor:
-    """First order, one evaluation a step."""
-    for t, after in pairwise(times):
-        x = x + (after - t) * velocity(x, t)
-    return x
+def walk(velocity: Velocity, x: Tensor, times: Sequence[float], pushes: Tensor | None = None) -> Path:
+    """Solve from x (batch, ...) at the first of `times` to the last, in either direction.
+
+    `pushes`, (batch, steps, ...), are added step by step.
+    """
+    path = Path([x], [])
+    for k, t in enumerate(times[:-1]):
+        path.velocities.append(velocity(path.points[-1], t))
+        after = path.points[-1] + step(path.velocities, times, k)
+        path.points.append(after if pushes is None else after + pushes[:, k])
+    return path
 
 
-def midpoint(velocity: Velocity, x: Tensor, times: Sequence[float]) -> Tensor:
-    """Second order, two evaluations a step."""
-    for t, after in pairwise(times):
-        half = (after - t) / 2
-        x = x + 2 * half * velocity(x + half * velocity(x, t), t + half)
-    return x
+def step(velocities: Sequence[Tensor], times: Sequence[float], k: int) -> Tensor:
+    """What is added between the k-th and the next of `times`, by the velocities so far."""
+    length = times[k + 1] - times[k]
+    if k == 0:
+        return length * velocities[0]
+    half = length / (times[k] - times[k - 1]) / 2
+    return length * ((1 + half) * velocities[k] - half * velocities[k - 1])
 
 
-def adams(velocity: Velocity, x: Tensor, times: Sequence[float]) -> Tensor:
-    """Second order, one evaluation a step: Adams and Bashforth's rule for steps of any length, after a step of `midpoint`."""
-    before = velocity(x, times[0])
-    half = (times[1] - times[0]) / 2
-    x = x + 2 * half * velocity(x + half * before, times[0] + half)
-    for (t0, t), (_, after) in pairwise(pairwise(times)):
-        now = velocity(x, t)
-        step, ratio = after - t, (after - t) / (t - t0)
-        x, before = x + step * ((1 + ratio / 2) * now - ratio / 2 * before), now
-    return x
-
-
-SOLVERS: dict[str, Solver] = {"euler": euler, "midpoint": midpoint, "adams": adams}
+def missed(path: Path, times: Sequence[float]) -> Tensor:
+    """By what each step misses the next point of `path`: the pushes with which `walk` passes all of them, (batch, steps, ...)."""
+    steps = enumerate(pairwise(path.points))
+    return torch.stack([after - before - step(path.velocities, times, k) for k, (before, after) in steps], dim=1)

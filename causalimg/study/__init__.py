@@ -1,5 +1,5 @@
+from causalimg.study.compare import EVERY as EVERY
 from causalimg.study.compare import METHODS as METHODS
-from causalimg.study.compare import WITH_CLASSIFIER as WITH_CLASSIFIER
 from causalimg.study.compare import compare_guidance as compare_guidance
 from causalimg.study.plan import SMALL as SMALL
 from causalimg.study.plan import Plan as Plan

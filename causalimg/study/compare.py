@@ -4,6 +4,8 @@
     regressor    a network that reads the numbers straight off the image guides (Reg-CFT)
     segmentor    a network that outlines the structures guides, through what is measured on them (Seg-CFT)
     classifier   a network that reads the levels of the image's categorical causes guides
+    regressor-per-question, segmentor-per-question
+                 nothing is fine-tuned; the guide finds the weights for every question (`Guided`; for a mechanism with weights)
 
 Guides and judges are trained once, on the training rows; the seeds are those of fit and fine-tuning. Who judges is another
 architecture than who guides, from another seed. What a folder already holds is not trained again, so that seeds can be trained
@@ -18,10 +20,10 @@ from causalimg.evaluation import Comparison, evaluate
 from causalimg.readers import Reader
 from causalimg.study.plan import Plan, Study
 from causalimg.study.record import check_folder
-from causalimg.study.trainer import Trainer
+from causalimg.study.trainer import PER_QUESTION, Trainer
 
 METHODS = ("none", "regressor", "segmentor")
-WITH_CLASSIFIER = (*METHODS, "classifier")
+EVERY = (*METHODS, "classifier", f"regressor{PER_QUESTION}", f"segmentor{PER_QUESTION}")
 
 
 def compare_guidance(
@@ -37,11 +39,11 @@ def compare_guidance(
     Raises ValueError for an unknown method, and where `out` holds a study of other data, of another graph or with another plan,
     or one with a sampler of interventions that is code of yours: it may have changed, so that it is not gone on with.
     """
-    check_known("method", methods, WITH_CLASSIFIER)
+    check_known("method", methods, EVERY)
     out.mkdir(parents=True, exist_ok=True)
     check_folder(out, study, plan)
     trainer = Trainer(study, out, plan)
-    models = {method: [trainer.model(method, seed) for seed in seeds] for method in methods}
+    models = {method: [trainer.answering(method, seed) for seed in seeds] for method in methods}
     judges: list[Reader] = [trainer.segmentor("judge", guides=False)]
     if "classifier" in methods:
         judges.append(trainer.classifier("judging_classifier", guides=False))

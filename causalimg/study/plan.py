@@ -84,12 +84,14 @@ class Plan(Spec):
 
     @classmethod
     def of_length(cls, steps: int, **others: Any) -> "Plan":
-        """A plan that fits the image for so many `steps`, fine-tunes for as many, and trains readers for a fifth more.
+        """A plan that fits the image for so many `steps` by its own recipe, fine-tunes for as many, and trains readers
+        for a fifth more.
 
         `others` are further settings of the plan.
         """
+        image = others.get("image", cls.model_fields["image"].default)
         lengths = {
-            "fit": Recipe(steps=steps, lr=2e-3, warmup=steps // 10),
+            "fit": image.unwrapped.recipe.model_copy(update={"steps": steps, "warmup": steps // 10}),
             "tuning": Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20),
             "readers": Recipe(steps=6 * steps // 5, lr=4e-3),
         }

@@ -7,12 +7,16 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from causalimg.graph import Categorical, Continuous
+from causalimg.guided import Guided
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
 from causalimg.study.plan import Plan, Rows, Study
 
 R = TypeVar("R", bound=NeuralReader)
+
+PER_QUESTION = "-per-question"
+"""So ends a method in which a guide finds the weights for every question, and nothing is fine-tuned."""
 
 
 class Trainer:
@@ -25,6 +29,13 @@ class Trainer:
         causes = graph.parents(self.image)
         self.measured = [name for name in graph.measured if isinstance(graph[name], Continuous)]
         self.levels = {name: v.levels for name in causes if isinstance(v := graph[name], Categorical)}
+
+    def answering(self, method: str, seed: int) -> CausalModel | Guided:
+        """Who answers by `method`: the model, or the fitted one with a guide at every question."""
+        guide = method.removesuffix(PER_QUESTION)
+        if guide == method:
+            return self.model(method, seed)
+        return Guided(self.model("none", seed), self.guide(guide))
 
     def model(self, method: str, seed: int) -> CausalModel:
         """The model of `seed`: fitted, and fine-tuned under the guidance of `method`."""
