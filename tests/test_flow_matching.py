@@ -205,29 +205,15 @@ def test_outside_its_region_an_answer_is_what_was_seen_and_inside_it_follows():
         assert change[region == 1].mean() > 1e-3
 
 
-def test_what_the_last_step_leaves_over_is_no_ghost_where_the_image_changes():
-    flow, (image, parents) = bound(Normal, steps=2), family()
-    u = flow.abduct(image, parents)
-    ghost = torch.zeros_like(u.pixels)
-    ghost[:, -1] = 0.2  # of [-1, 1]
-    u, bare = u._replace(pixels=ghost), u._replace(pixels=0 * ghost)
-    seen = ci.Seen(flow.predict(u, parents), parents)
-    far = parents | {"age": parents["age"] + 60}
-    for after, share in [(parents, 1.0), (far, 0.0)]:
-        kept = (flow.counterfactual(u, after, seen) - flow.counterfactual(bare, after, seen)) / 0.1
-        assert kept.mean() == pytest.approx(share, abs=0.1)
-
-
 def test_what_a_few_steps_miss_of_the_image_mends_the_answer():
     flow, (image, parents) = bound(Normal, steps=4, begin=1.0), family()
     after = parents | {"age": parents["age"] + 10}
     exact, seen = answer(bound(Normal, steps=100, begin=1.0), image, parents, after), ci.Seen(image, parents)
     u = flow.abduct(image, parents)
     mended, bare = (
-        (flow.counterfactual(noise, after, seen) - exact).abs().mean()
-        for noise in (u, u._replace(pixels=0 * u.pixels))
+        (flow.counterfactual(noise, after, seen) - exact).abs().mean() for noise in (u, u._replace(pixels=0 * u.pixels))
     )
-    assert mended < 0.3 * bare
+    assert mended < 0.2 * bare
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 16), (1, 12, 4)])

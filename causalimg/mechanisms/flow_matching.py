@@ -26,8 +26,7 @@ Where no parent changed, and outside the region, x follows the path of what was 
 learnt, nothing asked changes nothing. With all weights 1 and n = v the sum is v(x, t, pa').
 
 The r_k belong to both paths: what the solver misses of one it nearly misses of the other, so that a few steps do (noise of every
-step, as in *An Edit Friendly DDPM Noise Space*, Huberman-Spiegelglas et al., CVPR 2024, arXiv:2304.06140). The last one is added
-where x and x~ end alike; elsewhere it would be a ghost of what was.
+step, as in *An Edit Friendly DDPM Noise Space*, Huberman-Spiegelglas et al., CVPR 2024, arXiv:2304.06140).
 """
 
 import math
@@ -59,9 +58,6 @@ from causalimg.mechanisms.solvers import Path, Velocity, missed, walk
 from causalimg.mechanisms.unet import ModulatedUNet
 from causalimg.training.recipe import Recipe
 from causalimg.values import widen
-
-GHOST = 0.05
-"""Where an answer differs by about this share of the grey range from what was seen, its residual no longer belongs to it."""
 
 
 class FlowMatching(Likelihood, Weighted):
@@ -153,22 +149,13 @@ class FlowMatching(Likelihood, Weighted):
         self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
     ) -> Tensor:
         (start,), pushes = cast(ImageNoise, u)
-        start, follow = widen(start, rows(u, parents)), self._following(seen.parents, parents, weights or {})
-        before, last = pushes.clone(), pushes[:, -1] * (self.high - self.low) / 2
-        before[:, -1] = 0
-        if region is None:
-            made = walk(follow, start, self._times(), before).points[-1]
-        else:
-            paths, both = (
-                _within(region, self._velocity(seen.parents), follow),
-                before.expand(len(start), *before.shape[1:]),
-            )
-            made = (
-                walk(paths, start.repeat(2, 1, 1, 1), self._times(), both.repeat(2, 1, 1, 1, 1)).points[-1].chunk(2)[1]
-            )
-        made = self._image(made)
-        alike = torch.exp(-((made + last - seen.value) / (GHOST * (self.high - self.low))).square())
-        return (made + alike * last).clamp(self.low, self.high)
+        n, follow = rows(u, parents), self._following(seen.parents, parents, weights or {})
+        start, pushes = widen(start, n), widen(pushes, n)
+        if region is not None:  # both paths, one below the other
+            follow = _within(region, self._velocity(seen.parents), follow)
+            start, pushes = start.repeat(2, 1, 1, 1), pushes.repeat(2, 1, 1, 1, 1)
+        made = walk(follow, start, self._times(), pushes).points[-1]
+        return self._image(made[len(made) - n :]).clamp(self.low, self.high)
 
     def prepare_finetuning(self, parents: Iterable[str]) -> nn.Module:
         """What modulates the network: a copy of it, which what follows from `parents` will be made with."""
