@@ -59,12 +59,15 @@ def main() -> None:
         seeds: Annotated[str, typer.Option(help="With commas.")] = "0",
         steps: Annotated[int, typer.Option(help="Of the image's fit; the rest follows it.")] = 500,
         size: Annotated[int, typer.Option(help="Of a phantom's image, in pixels.")] = 64,
+        flow: Annotated[
+            bool, typer.Option("--flow", help="The image by a flow, not by a deformed autoencoder.")
+        ] = False,
         out: Path = Path("out/compare"),
     ) -> None:
         """Compare kinds of guidance on the same models with the same judge: a table, pictures and a page in the folder OUT."""
         try:
             study = phantom_study(source, size) if csv is None else table_study(source, csv, images, masks, structures)
-            plan = Plan.of_length(steps, image=SMALL) if csv is None else Plan.of_length(steps)
+            plan = plan_of(steps, flow, phantom=csv is None)
             found = compare_guidance(
                 study, out, methods=methods.split(","), seeds=[int(seed) for seed in seeds.split(",")], plan=plan
             )
@@ -81,6 +84,13 @@ def phantom_study(name: str, size: int) -> Study:
     """A study on a phantom. Raises ValueError, with the nearest name, where there is no such phantom."""
     check_known("phantom (or give the graph of your data and its --csv)", [name], PHANTOMS)
     return Study.of_phantom(PHANTOMS[name](size=size))
+
+
+def plan_of(steps: int, flow: bool, phantom: bool) -> Plan:
+    """A phantom's image needs a small autoencoder only."""
+    if flow:
+        return Plan.of_flow(steps)
+    return Plan.of_length(steps, image=SMALL) if phantom else Plan.of_length(steps)
 
 
 def table_study(graph: str, csv: Path, images: Path | None, masks: Path | None, structures: str) -> Study:

@@ -63,8 +63,7 @@ def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     )
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
-    flow = ci.FlowMatching(widths=(48, 64, 96, 128))
-    model = ci.compile(Heart, guide, seed=seed, x=flow)
+    model = ci.compile(Heart, guide, seed=seed, x=ci.FlowMatching())
     recipe = ci.Recipe(steps=steps, batch=32, lr=2e-3, warmup=100, ema=0.998, clip=1.0)
     pose = ci.Pose(turn=True, mirror=True)  # 35 patients for training: no cause minds how a heart lies
     model.fit(train, val, seed=seed, pose=pose, x=recipe)

@@ -39,7 +39,6 @@ class Thirds(ci.Graph):
     x = ci.Image(parents=[finding, right_lung, upper, middle, lower], shape=(1, 64, 64))
 
 
-FLOW = ci.FlowMatching(widths=(48, 64, 96, 128))
 TURNED = ci.Pose(turn=True, mirror=True)
 
 STUDIES: dict[str, tuple[Callable[[Path], ci.Table], dict[str, Any], ci.Pose]] = {
@@ -50,22 +49,12 @@ STUDIES: dict[str, tuple[Callable[[Path], ci.Table], dict[str, Any], ci.Pose]] =
 """How its data are read, settings of its plan, and how a flow, which has many steps for few images, sees them move."""
 
 
-def plan_of(image: str, steps: int, settings: dict[str, Any], pose: ci.Pose) -> Plan:
-    """An autoencoder that is deformed, or a flow."""
-    if image == "deform":
-        return Plan.of_length(steps, **settings)
-    fit = FLOW.recipe.model_copy(update={"steps": steps, "batch": 32})
-    tuning = ci.Recipe(steps=steps // 15, batch=16, lr=2e-3, warmup=10)
-    readers = ci.Recipe(steps=steps // 5, lr=4e-3)
-    return Plan(image=FLOW, fit=fit, tuning=tuning, readers=readers, pose=pose, **settings)
-
-
 def main(
     study: str, data: Path, out: Path, image: str, methods: Sequence[str], seeds: Sequence[int], steps: int
 ) -> None:
     """Train, judge, and write."""
     read, settings, pose = STUDIES[study]
-    plan = plan_of(image, steps, settings, pose)
+    plan = Plan.of_flow(steps, pose=pose, **settings) if image == "flow" else Plan.of_length(steps, **settings)
     print(compare_guidance(Study.of_table(read(data)), out, methods=methods, seeds=seeds, plan=plan).table())
 
 

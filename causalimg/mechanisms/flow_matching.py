@@ -75,7 +75,7 @@ class FlowMatching(Likelihood, Weighted):
     tolerance = 1e-4
     abducts_once = True
 
-    widths: tuple[PositiveInt, ...] = (64, 96, 128)
+    widths: tuple[PositiveInt, ...] = (48, 64, 96, 128)
     blocks: PositiveInt = 1
     embedding: PositiveInt = 128
     steps: PositiveInt = 6

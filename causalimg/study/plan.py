@@ -11,7 +11,7 @@ from causalimg.data.phantoms import Phantom
 from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.guidance import Permuted, Sampler
-from causalimg.mechanisms import HVAE, Deform, Edited, Mechanism
+from causalimg.mechanisms import HVAE, Deform, Edited, FlowMatching, Mechanism
 from causalimg.readers import Augment, Pose
 from causalimg.training.recipe import Recipe
 
@@ -84,15 +84,27 @@ class Plan(Spec):
 
     @classmethod
     def of_length(cls, steps: int, **others: Any) -> "Plan":
-        """A plan that fits the image for so many `steps` by its own recipe, fine-tunes for as many, and trains readers
-        for a fifth more.
+        """A plan that fits the image for so many `steps`, fine-tunes for as many, and trains readers for a fifth more.
 
         `others` are further settings of the plan.
         """
-        image = others.get("image", cls.model_fields["image"].default)
         lengths = {
-            "fit": image.unwrapped.recipe.model_copy(update={"steps": steps, "warmup": steps // 10}),
+            "fit": Recipe(steps=steps, lr=2e-3, warmup=steps // 10),
             "tuning": Recipe(steps=steps, batch=24, lr=2e-3, warmup=steps // 20),
             "readers": Recipe(steps=6 * steps // 5, lr=4e-3),
         }
         return cls(**(lengths | others))
+
+    @classmethod
+    def of_flow(cls, steps: int, **others: Any) -> "Plan":
+        """A plan that fits a flow to the image for so many `steps`; readers train a fifth of them, fine-tuning a fifteenth.
+
+        `others` are further settings of the plan.
+        """
+        settings = {
+            "image": FlowMatching(),
+            "fit": FlowMatching.recipe.model_copy(update={"steps": steps, "batch": 32}),
+            "tuning": Recipe(steps=max(1, steps // 15), batch=16, lr=2e-3, warmup=10),
+            "readers": Recipe(steps=max(1, steps // 5), lr=4e-3),
+        }
+        return cls(**(settings | others))
