@@ -35,6 +35,8 @@ def axioms(said: Mapping[str, Any]) -> Iterator[str]:
         cells = [_cycles(said[who][key]) for who in names]
         published = said["published"].get(key)
         yield f"| {key}: 1, 10 cycles | {_cycles(published) if published else ''} | " + " | ".join(cells) + " |"
+    cost = "CPU ms per image, abduction and do(digit)"
+    yield f"| {cost} | | " + " | ".join(f"{said[who][cost]:.1f}" if cost in said[who] else "" for who in names) + " |"
     for axiom in ("reversibility", "minimality", "realism"):
         for name in DO:
             cells = [f"{said[who][axiom][name]:.3g}" for who in names]
