@@ -47,7 +47,7 @@ MECHANISMS = {
     "HVAE, edited, root": (ci.Edited(base=ci.HVAE(**TINY), edit=DEFORM), ci.Image(shape=(3, 8, 8))),
     "HVAE, discretised, root": (ci.HVAE(**TINY, likelihood="discretised"), ci.Image(shape=(3, 8, 8))),
     "flow matching": (ci.FlowMatching(**FLOW), ci.Image(shape=(1, 8, 8), parents=BOTH)),
-    "flow matching, root": (ci.FlowMatching(**FLOW, steps=3), ci.Image(shape=(3, 8, 8))),
+    "flow matching, root": (ci.FlowMatching(**{**FLOW, "steps": 3}), ci.Image(shape=(3, 8, 8))),
     "flow matching, edited": (
         ci.Edited(base=ci.FlowMatching(**FLOW), edit=DEFORM),
         ci.Image(shape=(1, 8, 8), bounds=(-1, 3), parents=BOTH),
