@@ -25,6 +25,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 )
 def test_an_example_ends_with_a_table_and_figures(example, data, figure, real_data, tmp_path):
     words = [sys.executable, EXAMPLES / f"{example}.py", real_data(data), "--out", tmp_path / "out", "--steps", "8"]
+    words += ["--every", "20"]
     said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert "| do | method | error % |" in said.stdout
     assert (tmp_path / "out" / "comparison.html").stat().st_size > 100_000
@@ -77,6 +78,7 @@ def test_the_zoom_of_a_head_keeps_the_contract_and_a_head_grows_in_its_image_alo
 
 def test_kinds_of_guidance_compare_on_real_films_and_a_study_goes_on_where_it_stopped(real_data, tmp_path):
     words = [sys.executable, EXAMPLES / "compare_guidance.py", "thirds", real_data("cxr_pediatric"), "--out", tmp_path]
+    words += ["--every", "20"]
     for steps in ("5", "10"):
         run = subprocess.run(
             [*words, "--methods", "none", "segmentor", "--steps", steps], capture_output=True, text=True
