@@ -64,7 +64,7 @@ def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
     model = ci.compile(Heart, guide, seed=seed, x=ci.FlowMatching())
-    recipe = ci.Recipe(steps=steps, batch=32, lr=2e-3, warmup=100, ema=0.998, clip=1.0)
+    recipe = ci.FlowMatching.recipe.model_copy(update={"steps": steps, "batch": 32})
     pose = ci.Pose(turn=True, mirror=True)  # 35 patients for training: no cause minds how a heart lies
     model.fit(train, val, seed=seed, pose=pose, x=recipe)
     model.save(out / "model")

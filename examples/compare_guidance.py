@@ -40,12 +40,12 @@ class Thirds(ci.Graph):
     x = ci.Image(parents=[finding, right_lung, upper, middle, lower], shape=(1, 64, 64))
 
 
-TURNED = ci.Pose(turn=True, mirror=True)
+TILTED, TURNED = ci.Pose(rotate=5, shift=0.05), ci.Pose(turn=True, mirror=True)
 
 STUDIES: dict[str, tuple[Callable[[Path], ci.Table], dict[str, Any], ci.Pose]] = {
-    "chest": (lambda data: chest_xray.read(data), {}, ci.Pose(rotate=5, shift=0.05)),
+    "chest": (lambda data: chest_xray.read(data), {}, TILTED),
     "heart": (lambda data: cardiac_mri.read(data), {"augment": ROTATED}, TURNED),
-    "thirds": (lambda data: chest_xray.read(data, Thirds), {}, ci.Pose(rotate=5, shift=0.05)),
+    "thirds": (lambda data: chest_xray.read(data, Thirds), {}, TILTED),
 }
 """How its data are read, settings of its plan, and how a flow, which has many steps for few images, sees them move."""
 

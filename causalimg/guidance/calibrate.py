@@ -43,10 +43,8 @@ def calibrate(
             mechanism.weights.fill_(weight)
         found.append(misses(factual, readers))
     for image, mechanism in weighted.items():
-        read = [name in found[0] and scm.graph.image_of(name) == image for name in mechanism.parents]
-        chosen = [
-            _best([by[name] for by in found]) if it else 1.0 for name, it in zip(mechanism.parents, read, strict=True)
-        ]
+        read = {name for name in found[0] if scm.graph.image_of(name) == image}
+        chosen = [_best([by[name] for by in found]) if name in read else 1.0 for name in mechanism.parents]
         mechanism.weights.copy_(torch.tensor(chosen))
     return {name: mechanism.weights.clone() for name, mechanism in weighted.items()}
 
