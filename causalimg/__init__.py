@@ -74,4 +74,5 @@ from causalimg.study import Study as Study
 from causalimg.study import compare_guidance as compare_guidance
 from causalimg.training.history import History as History
 from causalimg.training.recipe import Recipe as Recipe
+from causalimg.training.recipe import accelerator as accelerator
 from causalimg.viz import draw_graph as draw_graph

@@ -63,7 +63,7 @@ def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     )
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
-    model = ci.compile(Heart, guide, seed=seed, x=ci.FlowMatching())
+    model = ci.compile(Heart, guide, seed=seed, x=ci.FlowMatching()).to(ci.accelerator())
     recipe = ci.FlowMatching.recipe.model_copy(update={"steps": steps, "batch": 32})
     pose = ci.Pose(turn=True, mirror=True)  # 35 patients for training: no cause minds how a heart lies
     model.fit(train, val, seed=seed, pose=pose, x=recipe)

@@ -4,6 +4,7 @@
     python examples/compare_guidance.py heart ../shared/data/sunnybrook_lv --seeds 0 1 --out out/compare_heart
     python examples/compare_guidance.py thirds ../shared/data/cxr_pediatric --methods none segmentor --out out/compare_thirds
     python examples/compare_guidance.py heart ../shared/data/sunnybrook_lv --image flow --steps 3000 --out out/flow_heart
+    python examples/compare_guidance.py head ../shared/data/hc18 --image flow --steps 3000 --out out/flow_head
 
 A table, pictures and a page go into the folder. What it holds already is not trained again: seeds can be trained side by side,
 each by a process of its own, once the first has trained the readers. A folder that holds a study of other data, or with another
@@ -18,6 +19,7 @@ from typing import Any
 
 import cardiac_mri
 import chest_xray
+import fetal_head
 from cardiac_mri import ROTATED
 
 import causalimg as ci
@@ -40,11 +42,16 @@ class Thirds(ci.Graph):
     x = ci.Image(parents=[finding, right_lung, upper, middle, lower], shape=(1, 64, 64))
 
 
-TILTED, TURNED = ci.Pose(rotate=5, shift=0.05), ci.Pose(turn=True, mirror=True)
+TILTED, MIRRORED, TURNED = (
+    ci.Pose(rotate=5, shift=0.05),
+    ci.Pose(rotate=5, mirror=True),
+    ci.Pose(turn=True, mirror=True),
+)
 
 STUDIES: dict[str, tuple[Callable[[Path], ci.Table], dict[str, Any], ci.Pose]] = {
     "chest": (lambda data: chest_xray.read(data), {}, TILTED),
     "heart": (lambda data: cardiac_mri.read(data), {"augment": ROTATED}, TURNED),
+    "head": (lambda data: fetal_head.read(data), {}, MIRRORED),
     "thirds": (lambda data: chest_xray.read(data, Thirds), {}, TILTED),
 }
 """How its data are read, settings of its plan, and how a flow, which has many steps for few images, sees them move."""

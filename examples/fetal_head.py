@@ -77,10 +77,15 @@ def error(judge: ci.Reader, test: ci.Table, images: Tensor, target: Tensor) -> s
     return f"{100 * (read / target - 1).abs().median():.1f} % ({(read - target).abs().median():.0f} mm2)"
 
 
+def read(data: Path, size: int = 64) -> ci.Table:
+    """The images, `size` x `size`, with the outline of the head."""
+    scans, kinds = data / "hc18_128.npz", {"columns": {"head_area": "head_area_mm2"}, "structures": ("head",)}
+    return ci.read_table(head_graph(size), data / "metadata.csv", scans, masks=scans, **kinds)
+
+
 def main(data: Path, out: Path, size: int, steps: int, every: int, seed: int) -> None:
     """Read, fit, judge every `every`-th row of the test set; figures, tables and the model go into `out`."""
-    graph, scans, columns = head_graph(size), data / "hc18_128.npz", {"head_area": "head_area_mm2"}
-    table = ci.read_table(graph, data / "metadata.csv", scans, columns=columns, masks=scans, structures=("head",))
+    table = read(data, size)
     train, val, test = (table.where(split=split) for split in ("train", "val", "test"))
     test = test.rows(slice(None, None, every))
 
@@ -92,13 +97,14 @@ def main(data: Path, out: Path, size: int, steps: int, every: int, seed: int) ->
     )
     print(f"reader\n{reader.report()}\njudge\n{judge.report()}")
 
-    model = ci.compile(graph, reader, seed=seed, head_px=Zoomed(), x=ci.FlowMatching(widths=WIDTHS[size]))
+    made = {"head_px": Zoomed(), "x": ci.FlowMatching(widths=WIDTHS[size])}
+    model = ci.compile(table.graph, reader, seed=seed, **made).to(ci.accelerator())
     model.fit(train, val, seed=seed, x=ci.FlowMatching.recipe.model_copy(update={"steps": steps}))
     report = ci.evaluate(model, test, [judge], groups=test.extra["subject"], seed=seed)
     print(f"{report.table()}\nThe page: {report.write(out)}")
 
     target = exchanged(test)
-    on_target = error(judge, test, model.do(test, head_area=target)["x"], target)
+    on_target = error(judge, test, model.do(test, head_area=target)["x"].cpu(), target)
     print(f"do(head_area=another's): {on_target}; the judge's own: {error(judge, test, test['x'], test['head_area'])}")
     some = test.rows(range(0, len(test), max(1, len(test) // 6)))
     for factor in (0.8, 1.2):
@@ -112,8 +118,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("out/fetal_head"))
     parser.add_argument("--size", type=int, default=64, choices=WIDTHS, help="of the images, in pixels")
     parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; the rest follows it")
-    parser.add_argument(
-        "--every", type=int, default=1, help="10: judge on a tenth of the test set, in a tenth of the time"
-    )
+    parser.add_argument("--every", type=int, default=1, help="of so many test images one is judged")
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))

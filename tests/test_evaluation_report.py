@@ -470,7 +470,7 @@ def test_a_comparison_has_a_row_for_each_intervention_and_method(reports):
     effect = reports["segmentor"]["left"]
     assert str(row["error %"]) == str(effect.error)
     assert str(row["slope"]) == str(effect.slope)
-    assert str(row["−ELBO (F)"]) == str(reports["segmentor"].nll["x"])
+    assert str(row["−log p (F)"]) == str(reports["segmentor"].nll["x"])
     assert row["F against first"].text == "+10.00\u00a0%"
     assert "to the truth, grey levels" not in row
     (slopes,) = ci.Comparison(reports).sections()[2].tables[0].rows

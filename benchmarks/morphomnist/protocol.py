@@ -45,9 +45,9 @@ def abducted(model: ci.CausalModel, values: Mapping[str, Tensor]) -> list[Factua
 
 
 def answers(model: ci.CausalModel, known: Sequence[Factual], name: str, targets: Tensor) -> World:
-    """The counterfactual world of every item."""
+    """The counterfactual world of every item, on the CPU."""
     parts = [model.do(one, **{name: some}) for one, some in zip(known, targets.split(CHUNK), strict=True)]
-    return {key: torch.cat([part[key] for part in parts]) for key in model.graph}
+    return {key: torch.cat([part[key].cpu() for part in parts]) for key in model.graph}
 
 
 def errors(world: Mapping[str, Tensor], graph: ci.Graph, judges: Sequence[ci.Reader]) -> dict[str, float]:

@@ -78,12 +78,12 @@ def fitted(
     folder = out / f"{mechanism}_{seed}_{steps}"
     if not folder.exists():
         made, recipe = MECHANISMS[mechanism]
-        model = ci.compile(MorphoMNIST, *readers(train, val, out, "guide"), seed=seed, x=made)
+        model = ci.compile(MorphoMNIST, *readers(train, val, out, "guide"), seed=seed, x=made).to(ci.accelerator())
         some = {name: value[:1000] for name, value in val.items()}
         recipe = recipe.model_copy(update={"steps": steps})
         model.fit(train, some, seed=seed, x=recipe, log=out / f"{folder.name}_fit")
         model.save(folder)
-    return ci.CausalModel.load(folder)
+    return ci.CausalModel.load(folder).to(ci.accelerator())
 
 
 def tuned(
@@ -100,7 +100,7 @@ def tuned(
         guidance = [*terms, ci.Minimality()]
         model.finetune(some, few, guidance=guidance, view=ci.View(jitter=0), recipe=recipe, seed=seed)
         model.save(folder)
-    return ci.CausalModel.load(folder)
+    return ci.CausalModel.load(folder).to(ci.accelerator())
 
 
 def ways(
@@ -186,7 +186,7 @@ def main(
         "items": n,
         "steps": {"fit": steps, "finetune": tune},
         "training of what the folder did not hold": spent,
-        "machine": machine(),
+        "machine": machine(ci.accelerator().type),
     }
     table |= {"mechanism": mechanism}
     table |= {name: judged(model, test, judges, features, elsewhere) for name, model in models.items()}

@@ -61,7 +61,7 @@ class Comparison:
         return publish(folder, "comparison", self.title, self.sections(), self.figures(), self.to_data())
 
     def cost(self, method: str, image: str) -> float | None:
-        """How much −ELBO (F) rose against the first method, in % of |F|; None where one of them is not known."""
+        """How much −log p (F) rose against the first method, in % of |F|; None where one of them is not known."""
         first, own = (report.nll.get(image, NONE) for report in (self._first, self[method]))
         return (
             None
@@ -137,7 +137,7 @@ class Comparison:
             "drift of others %",
             "share outside",
         ]
-        heads += ["change, grey levels", "−ELBO (F)", "F against first"]
+        heads += ["change, grey levels", "−log p (F)", "F against first"]
         if any(report.truth for report in self.reports.values()):
             heads.append("to the truth, grey levels")
         rows = [
@@ -167,7 +167,8 @@ class Comparison:
 
 EFFECTS = (
     "A row for each variable that was set, and method. Error, drift, and what they rest on are explained in each method's own "
-    "report. F is the negative evidence lower bound of the held-out images, in nats per dimension; less is better."
+    "report. F is the negative log-likelihood of the held-out images (of an autoencoder the bound on it), in nats per "
+    "dimension; less is better."
 )
 DOSES = (
     "The same items are asked for every target: mean, and 10th to 90th percentile of the readings; grey is where both agree. The "

@@ -72,7 +72,7 @@ class Report:
     truth: Mapping[str, Truth]
     """By variable that was set, of a phantom."""
     nll: Mapping[str, Estimate]
-    """By image: the negative ELBO, in nats per dimension."""
+    """By image: the negative log-likelihood (or its bound), in nats per dimension."""
     examples: Mapping[str, Examples]
     """By variable that was set: pictures of the first eight items."""
 

@@ -145,10 +145,13 @@ def truth(graph: Graph, truths: Mapping[str, Truth]) -> Section:
 
 
 def likelihood(nll: Mapping[str, Estimate]) -> Section:
-    """The negative ELBO on held-out items."""
+    """The negative log-likelihood of held-out items."""
     rows = [[Cell(image, strong=True), number(value)] for image, value in nll.items()]
-    text = "Mean negative evidence lower bound (ELBO) of the held-out images, in nats per dimension; less is better."
-    return Section("Likelihood", text, [Table(["image", "−ELBO"], rows)])
+    text = (
+        "Mean negative log-likelihood of the held-out images (of an autoencoder the bound on it, −ELBO), in nats per dimension; "
+        "less is better."
+    )
+    return Section("Likelihood", text, [Table(["image", "−log p"], rows)])
 
 
 def caveats(judged: Effectiveness) -> Section:

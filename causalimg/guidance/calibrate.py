@@ -14,6 +14,7 @@ from causalimg.guidance.sensitivity import misses, rows_to_ask
 from causalimg.mechanisms.mechanism import weighted_of
 from causalimg.readers import Reader
 from causalimg.scm import SCM, Factual, Outline
+from causalimg.training.progress import say
 from causalimg.values import World
 
 GRID = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -46,6 +47,10 @@ def calibrate(
         read = {name for name in found[0] if scm.graph.image_of(name) == image}
         chosen = [_best([by[name] for by in found]) if name in read else 1.0 for name in mechanism.parents]
         mechanism.weights.copy_(torch.tensor(chosen))
+        if largest := [name for name, weight in zip(mechanism.parents, chosen, strict=True) if weight == GRID[-1]]:
+            say(
+                f"{image}: the weight of {', '.join(largest)} is {GRID[-1]:g}, the largest that was tried: more may be better"
+            )
     return {name: mechanism.weights.clone() for name, mechanism in weighted.items()}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from causalimg.data import Table
@@ -70,10 +71,11 @@ class Study:
 
 class Plan(Spec):
     """How long everything is trained, and with which settings. `image` is the mechanism of the image, `pose` how its training
-    images are moved, `augment` how those of the readers are changed."""
+    images are moved, `augment` how those of the readers are changed. `plausibility` is the weight of that term in fine-tuning."""
 
     fit: Recipe = Recipe(steps=1000, lr=2e-3, warmup=100)
     tuning: Recipe = Mechanism.tuning
+    plausibility: NonNegativeFloat = 0.0
     sampler: Sampler = Permuted()
     readers: Recipe = Recipe(steps=600, lr=4e-3)
     augment: Augment | None = None
@@ -104,7 +106,8 @@ class Plan(Spec):
         settings = {
             "image": FlowMatching(),
             "fit": FlowMatching.recipe.model_copy(update={"steps": steps, "batch": 32}),
-            "tuning": Recipe(steps=max(1, steps // 15), batch=16, lr=2e-3, warmup=10),
+            "tuning": Recipe(steps=max(1, steps // 15), batch=16, lr=1e-3, warmup=20),
+            "plausibility": 3.0,
             "readers": Recipe(steps=max(1, steps // 5), lr=4e-3),
         }
         return cls(**(settings | others))

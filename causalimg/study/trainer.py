@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from causalimg.graph import Categorical, Continuous
+from causalimg.guidance import Plausibility, Term
 from causalimg.guided import Guided
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
 from causalimg.study.plan import Plan, Rows, Study
+from causalimg.training.recipe import accelerator
 
 R = TypeVar("R", bound=NeuralReader)
 
@@ -20,10 +22,14 @@ PER_QUESTION = "-per-question"
 
 
 class Trainer:
-    """Trains the models and readers of `study` into the folder `out`, or reads them from there (`check_folder` says when)."""
+    """Trains the models and readers of `study` into the folder `out`, or reads them from there (`check_folder` says when).
+
+    They are given on the accelerator, where there is one.
+    """
 
     def __init__(self, study: Study, out: Path, plan: Plan) -> None:
         self.study, self.out, self.plan = study, out, plan
+        self.device = accelerator()
         graph = study.graph
         self.image = graph.images[0]
         causes = graph.parents(self.image)
@@ -43,21 +49,23 @@ class Trainer:
         if not folder.exists():
             made = self._fitted(seed) if method == "none" else self._finetuned(method, seed)
             made.save(folder)
-        return CausalModel.load(folder)
+        return CausalModel.load(folder).to(self.device)
 
     def _fitted(self, seed: int) -> CausalModel:
         guide = self.segmentor("guide", guides=True)
-        model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image})
+        model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image}).to(self.device)
         recipes: dict[str, Any] = {self.image: self.plan.fit}
         model.fit(self.study.train.values, self.study.val.values, seed=seed, pose=self.plan.pose, **recipes)
         return model
 
     def _finetuned(self, method: str, seed: int) -> CausalModel:
-        guide, model = self.guide(method), self.model("none", seed)
-        log = self.out / f"{method}_{seed}.jsonl"
+        model, log = self.model("none", seed), self.out / f"{method}_{seed}.jsonl"
+        guidance: list[Reader | Term] = [self.guide(method)]
+        if self.plan.plausibility:
+            guidance.append(Plausibility(weight=self.plan.plausibility))
         train, val = self.study.train.values, self.study.val.values
         model.finetune(
-            train, val, guidance=[guide], sampler=self.plan.sampler, recipe=self.plan.tuning, seed=seed, log=log
+            train, val, guidance=guidance, sampler=self.plan.sampler, recipe=self.plan.tuning, seed=seed, log=log
         )
         return model
 
@@ -94,12 +102,12 @@ class Trainer:
         """`made`, trained on the study's rows, or as its folder holds it."""
         folder, train, val = self.out / name, self.study.train, self.study.val
         if folder.exists():
-            return type(made).load(folder)
+            return type(made).load(folder).to(self.device)
         held = (val.values[self.image], labels(val))
         seed = 0 if guides else 1
         made.fit(train.values[self.image], labels(train), held, recipe=self.plan.readers, augment=augment, seed=seed)
         made.save(folder)
-        return made
+        return made.to(self.device)
 
 
 def _columns(rows: Rows, names: Iterable[str]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ The rate rises linearly over `warmup` steps, then falls along a cosine to a twen
 import math
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from causalimg.graph.spec import Spec
@@ -44,3 +45,11 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     rise = min(1.0, step / max(1, recipe.warmup))
     fall = max(0.0, (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup))
     return recipe.lr * rise * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * fall)) / 2)
+
+
+def accelerator() -> torch.device:
+    """The accelerator of this machine, where there is one, else its CPU.
+
+    Training finds it by itself (see `Recipe`); a model answers where it is: ``model.to(accelerator())``.
+    """
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
