@@ -36,7 +36,8 @@ def demo(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> 
     heart = Heart(size=64)
     train, val, test = (heart.sample(n, seed=seed + i) for i, n in enumerate((patients, 96, 96)))
     draw_graph(heart.graph, out / "graph.png")
-    asked = test[(test.values["lv_area"] < 1800) & (test.values["wall_area"] < 1600)][:5]  # larger stays in bounds
+    small = (test.values["lv_area"] < 1800) & (test.values["wall_area"] < 1600)
+    asked = test.rows(small).rows(slice(5))  # larger stays in bounds
 
     guide, judge = (
         Segmentor.unet(heart.structures, encoder=encoder, seed=seed + i).fit(

@@ -13,7 +13,6 @@ plan, is refused.
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,13 @@ TILTED, MIRRORED, TURNED = (
     ci.Pose(turn=True, mirror=True),
 )
 
-STUDIES: dict[str, tuple[Callable[[Path], ci.Table], dict[str, Any], ci.Pose]] = {
-    "chest": (lambda data: chest_xray.read(data), {}, TILTED),
-    "heart": (lambda data: cardiac_mri.read(data), {"augment": ROTATED}, TURNED),
-    "head": (lambda data: fetal_head.read(data), {}, MIRRORED),
-    "thirds": (lambda data: chest_xray.read(data, Thirds), {}, TILTED),
+STUDIES: dict[str, tuple[Callable[[Path], Study], dict[str, Any], ci.Pose]] = {
+    "chest": (lambda data: Study.of_table(chest_xray.read(data)), {}, TILTED),
+    "heart": (lambda data: Study.of_table(cardiac_mri.read(data)), {"augment": ROTATED}, TURNED),
+    "head": (lambda data: Study.of_table(fetal_head.read(data), patient="subject"), {}, MIRRORED),
+    "thirds": (lambda data: Study.of_table(chest_xray.read(data, Thirds)), {}, TILTED),
 }
-"""How its data are read, settings of its plan, and how a flow, which has many steps for few images, sees them move."""
+"""How it is read, settings of its plan, and how a flow, which has many steps for few images, sees them move."""
 
 
 def main(
@@ -63,9 +62,7 @@ def main(
     """Train, judge, and write."""
     read, settings, pose = STUDIES[study]
     plan = Plan.of_flow(steps, pose=pose, **settings) if image == "flow" else Plan.of_length(steps, **settings)
-    whole = Study.of_table(read(data))
-    some = replace(whole, test=whole.test.rows(range(0, len(whole.test), every)), groups=whole.groups[::every])
-    print(compare_guidance(some, out, methods=methods, seeds=seeds, plan=plan).table())
+    print(compare_guidance(read(data).judged_on(every), out, methods=methods, seeds=seeds, plan=plan).table())
 
 
 if __name__ == "__main__":

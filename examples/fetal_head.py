@@ -2,15 +2,13 @@
 
     python examples/fetal_head.py ../shared/data/hc18 --size 64 --out out/fetal_head
 
-The folder holds `hc18_128.npz` (arrays "images" and "labels", 1 = the head) and `metadata.csv`, one row an image, with the
-columns subject, pixel_mm, head_area_mm2 and split. Any folder of the same form will do.
+The folder holds `hc18_128.npz` ("images", "labels": 1 = the head) and `metadata.csv` (subject, pixel_mm, head_area_mm2, split).
 """
 
 import argparse
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.distributions import LogNormal
 
 import causalimg as ci
@@ -19,7 +17,7 @@ SHOWN = (0.001, 1.0)  # shares of the image that a head can take
 WIDTHS = {32: (48, 64, 96, 128), 64: (48, 64, 96, 128), 128: (32, 48, 64, 96, 128)}  # 32 for a first look
 
 
-def field_mm2(pixel_mm: Tensor) -> Tensor:
+def field_mm2(pixel_mm: torch.Tensor) -> torch.Tensor:
     """What an image shows, in mm2: pixel_mm is that of the file's 128 x 128 pixels, whatever they are resized to."""
     return (128 * pixel_mm).square()
 
@@ -28,8 +26,8 @@ def head_graph(size: int) -> type[ci.Graph]:
     """A head and the zoom cause how much of an image, `size` x `size`, the head takes; the zoom causes the speckle too."""
 
     class FetalHead(ci.Graph):
-        # Sonographers zoom to fit, so the two go together. No edge says so: under do(head_area) an acquisition setting has to
-        # stay as it was. The price: model.sample() draws them apart, heads that don't fit into their image among them.
+        # Sonographers zoom to fit. No edge says so: under do(head_area) an acquisition setting has to stay as it was. The
+        # price: model.sample() draws the two apart, heads that don't fit into their image among them.
         head_area = ci.Continuous(unit="mm2", bounds=(1, None))
         pixel_mm = ci.Continuous(unit="mm", bounds=(0.01, None))
         head_px = ci.Continuous(parents=[head_area, pixel_mm], unit="fraction", bounds=SHOWN, measured=ci.Area("head"))
@@ -46,32 +44,32 @@ class Zoomed(ci.MaximumLikelihood):
     def build(self) -> None:
         self.s = torch.nn.Buffer(torch.tensor(0.01))
 
-    def prepare(self, value: Tensor, parents: dict[str, Tensor]) -> None:
+    def prepare(self, value: torch.Tensor, parents: dict[str, torch.Tensor]) -> None:
         super().prepare(value, parents)
         self.s.copy_((value / self.exact(parents)).log().square().mean().sqrt())
 
-    def exact(self, parents: dict[str, Tensor]) -> Tensor:
+    def exact(self, parents: dict[str, torch.Tensor]) -> torch.Tensor:
         return parents["head_area"] / field_mm2(parents["pixel_mm"])
 
-    def noise(self, n: int) -> Tensor:
+    def noise(self, n: int) -> torch.Tensor:
         return torch.randn(n, device=self.s.device)
 
-    def predict(self, u: Tensor, parents: dict[str, Tensor]) -> Tensor:
+    def predict(self, u: torch.Tensor, parents: dict[str, torch.Tensor]) -> torch.Tensor:
         return (self.exact(parents) * (self.s * u).exp()).clamp(*SHOWN)
 
-    def explain(self, value: Tensor, parents: dict[str, Tensor]) -> ci.Abduction:
+    def explain(self, value: torch.Tensor, parents: dict[str, torch.Tensor]) -> ci.Abduction:
         exact = self.exact(parents).log()
         return ci.Abduction((value.log() - exact) / self.s, -LogNormal(exact, self.s).log_prob(value))
 
 
-def exchanged(test: ci.Table) -> Tensor:
+def exchanged(test: ci.Table) -> torch.Tensor:
     """For each row the head of another one, seen at about the same zoom: at any zoom, many would not fit into the image."""
     by_zoom, areas = test["pixel_mm"].argsort(), test["head_area"].clone()
     areas[by_zoom] = torch.cat([areas[rows.roll(len(rows) // 2)] for rows in by_zoom.split(10)])
     return areas
 
 
-def error(judge: ci.Reader, test: ci.Table, images: Tensor, target: Tensor) -> str:
+def error(judge: ci.Reader, test: ci.Table, images: torch.Tensor, target: torch.Tensor) -> str:
     """The median error of the head's area, as `judge` reads it: in mm2, and in % of its `target` (n,)."""
     read = judge.read(images, test.graph, ["head_px"])["head_px"] * field_mm2(test["pixel_mm"])
     return f"{100 * (read / target - 1).abs().median():.1f} % ({(read - target).abs().median():.0f} mm2)"
@@ -88,7 +86,6 @@ def main(data: Path, out: Path, size: int, steps: int, every: int, seed: int) ->
     table = read(data, size)
     train, val, test = (table.where(split=split) for split in ("train", "val", "test"))
     test = test.rows(slice(None, None, every))
-
     reader, judge = (
         ci.Segmentor.unet(("head",), encoder=encoder, seed=seed + i).fit(
             train["x"], train.masks, (val["x"], val.masks), recipe=ci.Recipe(steps=steps // 5, lr=4e-3), seed=seed + i
@@ -97,18 +94,18 @@ def main(data: Path, out: Path, size: int, steps: int, every: int, seed: int) ->
     )
     print(f"reader\n{reader.report()}\njudge\n{judge.report()}")
 
-    made = {"head_px": Zoomed(), "x": ci.FlowMatching(widths=WIDTHS[size])}
-    model = ci.compile(table.graph, reader, seed=seed, **made).to(ci.accelerator())
-    model.fit(train, val, seed=seed, x=ci.FlowMatching.recipe.model_copy(update={"steps": steps}))
+    model = ci.compile(table.graph, reader, seed=seed, head_px=Zoomed(), x=ci.FlowMatching(widths=WIDTHS[size]))
+    recipe = ci.FlowMatching.recipe.model_copy(update={"steps": steps})
+    model.to(ci.accelerator()).fit(train, val, seed=seed, pose=ci.Pose(rotate=5, mirror=True), x=recipe)
     report = ci.evaluate(model, test, [judge], groups=test.extra["subject"], seed=seed)
     print(f"{report.table()}\nThe page: {report.write(out)}")
 
-    target = exchanged(test)
-    on_target = error(judge, test, model.do(test, head_area=target)["x"].cpu(), target)
-    print(f"do(head_area=another's): {on_target}; the judge's own: {error(judge, test, test['x'], test['head_area'])}")
-    some = test.rows(range(0, len(test), max(1, len(test) // 6)))
+    target, ways = exchanged(test), (model, ci.Guided(model, reader))
+    fitted, guided = (error(judge, test, one.do(test, head_area=target)["x"].cpu(), target) for one in ways)
+    print(f"do(head_area=another's): {fitted}; guided at the question: {guided};", end=" ")
+    print(f"the judge's own: {error(judge, test, test['x'], test['head_area'])}")
     for factor in (0.8, 1.2):
-        model.do(some, head_area=ci.scale(factor)).plot(out / f"head_area_times_{factor:g}.png")
+        ways[1].do(test.rows(slice(7)), head_area=ci.scale(factor)).plot(out / f"head_area_times_{factor:g}.png")
     model.save(out / "model")
 
 

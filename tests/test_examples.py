@@ -54,8 +54,9 @@ def test_heads_are_asked_for_in_mm2(real_data, tmp_path):
     words += ["--steps", "8", "--every", "30"]
     said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert "| **head_px [fraction]** |" in said.stdout
+    said_of = r"[\d.]+ % \(\d+ mm2\)"
     assert re.search(
-        r"do\(head_area=another's\): [\d.]+ % \(\d+ mm2\); the judge's own: [\d.]+ % \(\d+ mm2\)", said.stdout
+        rf"another's\): {said_of}; guided at the question: {said_of}; the judge's own: {said_of}", said.stdout
     )
     assert (tmp_path / "head_area_times_0.8.png").stat().st_size > 10_000
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}

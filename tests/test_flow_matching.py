@@ -1,6 +1,7 @@
 """A flow as image mechanism: its solvers, its likelihood and its answers against closed forms, and the road with a small one."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -295,6 +296,14 @@ def test_weights_are_calibrated_on_a_guide_and_kept(model, tmp_path):
     again.save(tmp_path / "again")
     kept = ci.CausalModel.load(tmp_path / "again", Threshold()).mechanisms["x"].weights
     assert torch.equal(kept, found)
+
+
+def test_a_weight_at_the_end_of_what_was_tried_is_said(model, tmp_path, monkeypatch, capsys):
+    model.save(tmp_path)
+    lazy = ci.CausalModel.load(tmp_path, Threshold())
+    monkeypatch.setattr(sys.modules[calibrate.__module__], "GRID", (0.25, 0.5))
+    calibrate(lazy, discs(20, seed=4), [Threshold()], lazy.readers.outlines)
+    assert "weight of area is 0.5, the largest that was tried" in " ".join(capsys.readouterr().err.split())
 
 
 def test_weights_of_a_question_are_its_own(model):

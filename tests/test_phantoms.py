@@ -194,10 +194,10 @@ def test_a_batch_is_its_samples(kind):
     phantom, sample = world(kind)
     area = next(iter(phantom.graph.measured))
     after = phantom.counterfactual(sample, {area: scale(0.95), "sex": "male"})
-    alone = phantom.counterfactual(sample[5], {area: scale(0.95), "sex": "male"})
+    alone = phantom.counterfactual(sample.rows(5), {area: scale(0.95), "sex": "male"})
     for name, values in alone.values.items():
-        torch.testing.assert_close(values, after[5].values[name], atol=1e-5, rtol=1e-5)
-    assert (alone.masks[phantom.structures[0]] != after[5].masks[phantom.structures[0]]).sum() <= 2
+        torch.testing.assert_close(values, after.rows(5).values[name], atol=1e-5, rtol=1e-5)
+    assert (alone.masks[phantom.structures[0]] != after.rows(5).masks[phantom.structures[0]]).sum() <= 2
 
 
 @pytest.mark.parametrize(("cause", "effect"), [("sex", "lv_area"), ("age", "wall_area")])
@@ -281,13 +281,13 @@ def test_pneumonia_brightens_one_lung():
 
 def test_indexing_gives_samples():
     _, sample = world(Heart)
-    assert len(sample[2:7]) == 5
-    assert len(sample[3]) == 1
-    assert torch.equal(sample[[4, 1]].values["x"], sample.values["x"][[4, 1]])
-    assert torch.equal(sample[sample.values["sex"] == 1].values["sex"].unique(), torch.tensor([1]))
-    assert torch.equal(sample[-2:].noise["tissue"], sample.noise["tissue"][-2:])
+    assert len(sample.rows(slice(2, 7))) == 5
+    assert len(sample.rows(3)) == 1
+    assert torch.equal(sample.rows([4, 1]).values["x"], sample.values["x"][[4, 1]])
+    assert torch.equal(sample.rows(sample.values["sex"] == 1).values["sex"].unique(), torch.tensor([1]))
+    assert torch.equal(sample.rows(slice(-2, None)).noise["tissue"], sample.noise["tissue"][-2:])
     with pytest.raises(IndexError):
-        sample[16]
+        sample.rows(16)
 
 
 def test_no_samples_are_a_sample():

@@ -75,6 +75,21 @@ def test_a_guide_at_every_question_is_a_method_for_a_mechanism_with_weights(stud
         ci.compare_guidance(study, compared[1], methods=["segmentor-per-question"], plan=PLAN)
 
 
+def test_a_plan_may_hold_fine_tuning_to_what_was_fitted(study, tmp_path):
+    image = ci.FlowMatching(widths=(4, 4), embedding=4, steps=1)
+    trainer = Trainer(study, tmp_path, PLAN.model_copy(update={"image": image, "plausibility": 3.0}))
+    trainer.model("segmentor", 0)
+    assert "plausibility" in (tmp_path / "segmentor_0.jsonl").read_text()
+    assert ci.Plan.of_flow(30).plausibility > 0
+
+
+def test_a_first_look_judges_on_some_rows_with_their_groups(study):
+    few = replace(study, groups=list("abcdefghij")).judged_on(4)
+    assert few.groups == ["a", "e", "i"]
+    assert torch.equal(few.test.values["x"], study.test.values["x"][::4])
+    assert study.judged_on(4).groups is None
+
+
 def tripled(values, names):
     """A sampler of interventions that is a user's function."""
     return ci.Permuted()({name: 3 * value for name, value in values.items()}, names)

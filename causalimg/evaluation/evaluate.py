@@ -89,7 +89,7 @@ def _truths(phantom: Phantom | None, test: Columns | Sample, items: Items) -> Tr
         raise TypeError(
             "phantom=...: the truth is in the noise of a sample: pass phantom.sample(n) as test, not its values"
         )
-    return true_worlds(phantom, test[items.rows], items.targets)
+    return true_worlds(phantom, test.rows(items.rows), items.targets)
 
 
 def _likelihoods(models: Sequence[Answering], items: Items) -> dict[str, Estimate]:

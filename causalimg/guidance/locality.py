@@ -2,9 +2,10 @@
 
 A guide can be gamed: darkening the whole image moves a segmentor's border, and so its area (docs/caveats.md). With R the
 structures of what moved, before and after, and N(R) their neighbourhood, the term is the mean of |x' - x| outside N(R), over all
-pixels, as a share of the grey range.
+pixels, as a share of the grey range. It is 0 where nobody outlines what moved: without an outline nothing is known to be outside.
 """
 
+import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
@@ -19,5 +20,7 @@ class Locality(Term):
     margin: NonNegativeFloat = 0.05
 
     def __call__(self, imagined: Imagined) -> Tensor:
+        region = imagined.region()
         reach = round(self.margin * imagined.image.shape[-2])
-        return (imagined.change * ~widened(imagined.region(), reach)[:, None]).flatten(1).mean(1)
+        outside = (imagined.change * ~widened(region, reach)[:, None]).flatten(1).mean(1)
+        return torch.where(region.flatten(1).any(1), outside, 0.0)

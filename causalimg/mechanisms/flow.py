@@ -41,7 +41,9 @@ class ConditionalFlow(MaximumLikelihood):
     """
 
     handles = (Continuous,)
-    recipe: ClassVar[Recipe] = Recipe(steps=500, batch=256, lr=5e-3, weight_decay=1.0)
+    recipe: ClassVar[Recipe] = Recipe(
+        steps=500, batch=256, lr=5e-3, weight_decay=1.0, accelerator="cpu"
+    )  # too small for any other
 
     bins: NonNegativeInt = 8
     width: PositiveInt = 32

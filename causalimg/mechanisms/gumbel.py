@@ -30,7 +30,9 @@ class GumbelMax(MaximumLikelihood):
     """Gumbel-max mechanism for `Categorical` variables; `width` of the network that gives the logits."""
 
     handles = (Categorical,)
-    recipe: ClassVar[Recipe] = Recipe(steps=500, batch=256, lr=5e-3, weight_decay=1.0)
+    recipe: ClassVar[Recipe] = Recipe(
+        steps=500, batch=256, lr=5e-3, weight_decay=1.0, accelerator="cpu"
+    )  # too small for any other
 
     width: PositiveInt = 32
 

@@ -1,7 +1,7 @@
 """What a study is on, and how everything in it is trained."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pydantic import NonNegativeFloat
@@ -32,6 +32,12 @@ class Rows(Protocol):
     def masks(self) -> Mapping[str, Tensor]:
         """Outlines by structure, bool (rows, height, width)."""
         ...
+
+    def rows(self, index: Any) -> "Rows":
+        """Some of them."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +73,11 @@ class Study:
         else:
             train, val, test = table.split(by=patient, fractions=(0.7, 0.15, 0.15))
         return cls(table.graph, train, val, test, groups=test.extra.get(patient))
+
+    def judged_on(self, every: int) -> "Study":
+        """The same study, with one of so many rows to judge on: for a first look at a long one."""
+        groups = None if self.groups is None else self.groups[::every]
+        return replace(self, test=self.test.rows(range(0, len(self.test), every)), groups=groups)
 
 
 class Plan(Spec):

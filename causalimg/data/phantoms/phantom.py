@@ -40,10 +40,10 @@ class Sample:
     def __len__(self) -> int:
         return len(self.values["x"])
 
-    def __getitem__(self, index: Any) -> "Sample":
+    def rows(self, index: Any) -> "Sample":
         """The worlds at a position, a slice, or positions (a list or a tensor); always a batch."""
-        rows = torch.arange(len(self))[index].reshape(-1)
-        return Sample(*(_take(part, rows) for part in (self.values, self.masks, self.noise)))
+        chosen = torch.arange(len(self))[index].reshape(-1)
+        return Sample(*(_take(part, chosen) for part in (self.values, self.masks, self.noise)))
 
 
 class Phantom(ABC):
