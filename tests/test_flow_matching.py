@@ -206,6 +206,22 @@ def test_outside_its_region_an_answer_is_what_was_seen_and_inside_it_follows():
         assert change[region == 1].mean() > 1e-3
 
 
+def test_the_path_of_what_was_seen_is_passed_once_for_all_questions(monkeypatch):
+    flow, (image, parents) = stirred(steps=3, begin=1.0), family()
+    plain, evaluated = flow.velocity, []
+    monkeypatch.setattr(flow, "velocity", lambda *given: (evaluated.append(len(given[0])), plain(*given))[1])
+    region, seen = torch.ones(6, 8, 8), ci.Seen(image, parents)
+    u = flow.abduct(image, parents)
+    assert len(evaluated) == 4  # a step each, and the velocity with which the noise is left
+    for years in (10, 20):
+        flow.counterfactual(u, parents | {"age": parents["age"] + years}, seen, region)
+    assert len(evaluated) == 4 + 2 * 3
+    after, inside = parents | {"age": parents["age"] + 10}, region / 2
+    expected = answer(flow, image, parents, after, inside)
+    flow.abduct(image.flip(0), parents)  # another's path is not taken for this one
+    torch.testing.assert_close(flow.counterfactual(u, after, seen, inside), expected)
+
+
 def test_what_a_few_steps_miss_of_the_image_mends_the_answer():
     flow, (image, parents) = bound(Normal, steps=4, begin=1.0), family()
     after = parents | {"age": parents["age"] + 10}

@@ -17,7 +17,7 @@ k brings counts with its weight w_k (guidance per attribute as in *Decoupled Cla
 Models*, Xia et al., 2025, arXiv:2506.14399, with the factual parents in place of none), and only in a region M, if one is given::
 
     dx/dt  = (1 - M) v(x~, t, pa) + M [v(x, t, pa) + Σ_k w_k (n(x, t, pa_k) - n(x, t, pa_k-1))]
-    dx~/dt = v(x~, t, pa)                                the path of what was seen
+    dx~/dt = v(x~, t, pa)                                the path of what was seen: it is passed once for all questions
 
 n is v, but for what modulates it once fine-tuning has taught that: the network's own weights stay as they were fitted, and so do
 the noise, the likelihood, and samples.
@@ -97,11 +97,13 @@ class FlowMatching(Likelihood, Weighted):
         self.weights = nn.Buffer(torch.ones(len(self.parents)))
         self.tuned = Condition(self.parents, self.embedding).requires_grad_(False)  # `fit` leaves it alone
         self.learnt = nn.Buffer(torch.zeros(len(self.parents), dtype=torch.bool))
+        self._passed: tuple[Tensor, dict[float, Tensor]] | None = None
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)
         self.learnt.zero_()  # what modulated an earlier fit means nothing to this one
+        self._passed = None
 
     def noise(self, n: int) -> ImageNoise:
         start = torch.randn(n, *self.variable.value_shape, device=self.weights.device)
@@ -119,7 +121,7 @@ class FlowMatching(Likelihood, Weighted):
         start = back.points[-1]
         points = [*back.points[::-1], *[self._unit(value)] * (self.begin < 1)]
         path = Path(points, [velocity(start, 0.0), *back.velocities[::-1]])
-        return ImageNoise((start,), missed(path, times))
+        return self._keep(ImageNoise((start,), missed(path, times)), path)
 
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         x, u = self._unit(value), torch.randn_like(value)
@@ -148,14 +150,12 @@ class FlowMatching(Likelihood, Weighted):
     def counterfactual(
         self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
     ) -> Tensor:
-        (start,), pushes = cast(ImageNoise, u)
+        (start,), pushes = noise = cast(ImageNoise, u)
         n, follow = rows(u, parents), self._following(seen.parents, parents, weights or {})
-        start, pushes = widen(start, n), widen(pushes, n)
-        if region is not None:  # both paths, one below the other
-            follow = _within(region, self._velocity(seen.parents), follow)
-            start, pushes = start.repeat(2, 1, 1, 1), pushes.repeat(2, 1, 1, 1, 1)
-        made = walk(follow, start, self._times(), pushes).points[-1]
-        return self._image(made[len(made) - n :]).clamp(self.low, self.high)
+        if region is not None:
+            follow = _within(region, self._passing(noise, seen.parents), follow)
+        made = walk(follow, widen(start, n), self._times(), widen(pushes, n)).points[-1]
+        return self._image(made).clamp(self.low, self.high)
 
     def prepare_finetuning(self, parents: Iterable[str]) -> nn.Module:
         """What modulates the network: a copy of it, which what follows from `parents` will be made with."""
@@ -194,6 +194,18 @@ class FlowMatching(Likelihood, Weighted):
         ]
         return lambda x, t: sum((share * velocity(x, t) for share, velocity in counting), torch.zeros_like(x))
 
+    @torch.no_grad()
+    def _passing(self, u: ImageNoise, parents: Values) -> dict[float, Tensor]:
+        """By time, the velocity on the path of what was seen. The last one is kept, since an image is asked many questions."""
+        if self._passed is None or self._passed[0] is not u.pixels:
+            self._keep(u, walk(self._velocity(parents), u.latents[0], self._times(), u.pixels))
+        return cast(tuple[Tensor, dict[float, Tensor]], self._passed)[1]
+
+    def _keep(self, u: ImageNoise, path: Path) -> ImageNoise:
+        velocities = [velocity.detach() for velocity in path.velocities]
+        self._passed = (u.pixels, dict(zip(self._times(), velocities, strict=False)))
+        return u
+
     def _times(self) -> list[float]:
         """From 0 to s in `steps` steps, and to 1."""
         return [self.begin * step / self.steps for step in range(self.steps + 1)] + [1.0] * (self.begin < 1)
@@ -213,16 +225,10 @@ def _per_row(share: float | Tensor) -> float | Tensor:
     return share.view(-1, 1, 1, 1) if isinstance(share, Tensor) and share.ndim else share
 
 
-def _within(region: Tensor, seen: Velocity, follow: Velocity) -> Velocity:
-    """The velocity of the two paths one below the other (2n, ...): of what was seen, and of what follows within `region`."""
+def _within(region: Tensor, seen: Mapping[float, Tensor], follow: Velocity) -> Velocity:
+    """What follows within `region`; elsewhere the velocities, by time, on the path of what was `seen`."""
     inside = region[:, None]
-
-    def velocity(x: Tensor, t: float) -> Tensor:
-        was, now = x.chunk(2)
-        path = seen(was, t)
-        return torch.cat([path, path + inside * (follow(now, t) - path)])
-
-    return velocity
+    return lambda x, t: torch.lerp(seen[t].expand_as(x), follow(x, t), inside.expand_as(x))
 
 
 class Condition(nn.Module):
