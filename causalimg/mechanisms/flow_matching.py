@@ -121,7 +121,9 @@ class FlowMatching(Likelihood, Weighted):
         start = back.points[-1]
         points = [*back.points[::-1], *[self._unit(value)] * (self.begin < 1)]
         path = Path(points, [velocity(start, 0.0), *back.velocities[::-1]])
-        return self._keep(ImageNoise((start,), missed(path, times)), path)
+        pushes = missed(path, times)
+        self._keep(pushes, path)
+        return ImageNoise((start,), pushes)
 
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         x, u = self._unit(value), torch.randn_like(value)
@@ -197,14 +199,15 @@ class FlowMatching(Likelihood, Weighted):
     @torch.no_grad()
     def _passing(self, u: ImageNoise, parents: Values) -> dict[float, Tensor]:
         """By time, the velocity on the path of what was seen. The last one is kept, since an image is asked many questions."""
-        if self._passed is None or self._passed[0] is not u.pixels:
-            self._keep(u, walk(self._velocity(parents), u.latents[0], self._times(), u.pixels))
-        return cast(tuple[Tensor, dict[float, Tensor]], self._passed)[1]
+        kept = self._passed  # read once: another thread may ask of another image
+        if kept is None or kept[0] is not u.pixels:
+            kept = self._keep(u.pixels, walk(self._velocity(parents), u.latents[0], self._times(), u.pixels))
+        return kept[1]
 
-    def _keep(self, u: ImageNoise, path: Path) -> ImageNoise:
+    def _keep(self, pushes: Tensor, path: Path) -> tuple[Tensor, dict[float, Tensor]]:
         velocities = [velocity.detach() for velocity in path.velocities]
-        self._passed = (u.pixels, dict(zip(self._times(), velocities, strict=False)))
-        return u
+        self._passed = (pushes, dict(zip(self._times(), velocities, strict=False)))
+        return self._passed
 
     def _times(self) -> list[float]:
         """From 0 to s in `steps` steps, and to 1."""
