@@ -11,10 +11,7 @@ from pathlib import Path
 from statistics import linear_regression
 from typing import Any
 
-from cases import WAYS as CASES
 from matplotlib.figure import Figure
-
-WAYS = tuple(CASES)
 
 SAID = {
     "fit": "fit, a step",
@@ -32,9 +29,11 @@ def speeds(records: Sequence[Record], size: int, batch: int, threads: int) -> li
     for work, said in SAID.items():
         here = {r["way"]: r for r in records if chosen(r, work, size, batch, threads)}
         if here:
-            cells = [f"{here[way]['images per s']:.3g}" for way in WAYS]
-            times = [f"**{here[way]['images per s'] / here['published']['images per s']:.1f}**" for way in WAYS[1:]]
-            rows.append(f"| {said} | {cells[0]} | {cells[1]}: {times[0]} | {cells[2]}: {times[1]} |")
+            each = {way: record["images per s"] for way, record in here.items()}
+            cells = [
+                f"{fast:.3g}: **{fast / each['published']:.1f}**" for way, fast in each.items() if way != "published"
+            ]
+            rows.append(f"| {said} | {each['published']:.3g} | {' | '.join(cells)} |")
     return rows
 
 
@@ -80,15 +79,16 @@ def main(results: Path, image: Path | None) -> None:
     """Print tables; draw the plot."""
     said = json.loads(results.read_text())
     records = said["times"]
+    ways = list(dict.fromkeys(r["way"] for r in records))
     print(said["machine"])
     for threads in sorted({r["threads"] for r in records}):
         for size, batch in sorted({(r["size"], r["batch"]) for r in records}):
             if rows := speeds(records, size, batch, threads):
                 print(f"\n{size} px, batch {batch}, {threads} thread(s), images per second\n")
-                print("\n".join([f"| | {' | '.join(WAYS)} |\n|" + " --- |" * (len(WAYS) + 1), *rows]))
+                print("\n".join([f"| | {' | '.join(ways)} |\n|" + " --- |" * (len(ways) + 1), *rows]))
     for where, costs in said["fit step"].items():
         print(f"\nA fit step, {where}\n\n| | parameters, M | GFLOP | peak memory, MB |\n| --- | --- | --- | --- |")
-        print("\n".join(f"| {way} | " + " | ".join(f"{v:.3g}" for v in costs[way].values()) + " |" for way in WAYS))
+        print("\n".join(f"| {way} | " + " | ".join(f"{v:.3g}" for v in costs[way].values()) + " |" for way in ways))
     if image:
         plot(records, image)
 

@@ -30,10 +30,10 @@ LARGE = 8 * 128 * 128
 """From so many pixels in a batch on there are fewer rounds."""
 
 
-def times(size: int, batch: int, threads: int, rounds: int, device: str) -> list[dict[str, Any]]:
+def times(ways: list[str], size: int, batch: int, threads: int, rounds: int, device: str) -> list[dict[str, Any]]:
     """Seconds of every way and work: one record each."""
     torch.set_num_threads(threads)
-    cases = {way: Case(way, size, batch, device) for way in WAYS}
+    cases = {way: Case(way, size, batch, device) for way in ways}
     found = []
     for work in WORK:
         if (work == "sweep" and batch != 1) or (work == "finetune" and batch == 1):  # one row has no spread
@@ -66,10 +66,10 @@ def _seconds(action: Action, device: str) -> float:
     return time.perf_counter() - start
 
 
-def work_of_a_fit_step(size: int, batch: int) -> dict[str, dict[str, float]]:
+def work_of_a_fit_step(ways: list[str], size: int, batch: int) -> dict[str, dict[str, float]]:
     """By way, on the CPU: parameters in millions, operations (10^9), and peak memory over what was there before, in MB."""
     found = {}
-    for way in WAYS:
+    for way in ways:
         case = Case(way, size, batch)
         with FlopCounterMode(display=False) as counter:
             case.action("fit")()
@@ -90,14 +90,14 @@ def work_of_a_fit_step(size: int, batch: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def main(out: Path, threads: list[int], rounds: int, device: str, small: bool) -> None:
+def main(out: Path, ways: list[str], threads: list[int], rounds: int, device: str, small: bool, growth: bool) -> None:
     """Measure, print, and write JSON."""
     records = []
     for count in threads:
-        for size, batch in GROWTH[:1] if small else RATIOS + GROWTH * (count == threads[0]):
+        for size, batch in GROWTH[:1] if small else RATIOS + GROWTH * (growth and count == threads[0]):
             few = max(1, rounds // 2) if size * size * batch >= LARGE else rounds
-            records += times(size, batch, count, few, device)
-    costs = {f"{size} px, batch 32": work_of_a_fit_step(size, 32) for size in ((32,) if small else (32, 64))}
+            records += times(ways, size, batch, count, few, device)
+    costs = {f"{size} px, batch 32": work_of_a_fit_step(ways, size, 32) for size in ((32,) if small else (32, 64))}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"machine": machine(device), "times": records, "fit step": costs}, indent=1) + "\n")
     print(out)
@@ -106,8 +106,10 @@ def main(out: Path, threads: list[int], rounds: int, device: str, small: bool) -
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speed.json"))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--no-growth", dest="growth", action="store_false", help="sizes 32 and 64 only")
     parser.add_argument("--small", action="store_true", help="32 px, a batch of 8: to see whether it runs")
     main(**vars(parser.parse_args()))
