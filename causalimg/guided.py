@@ -100,12 +100,15 @@ class Guided:
 
 
 def crossing(x: Tensor, y: Tensor, level: Tensor) -> Tensor:
-    """Where y (rows, points) first comes to `level` (rows,), by linear interpolation in x (points,); else where it is nearest."""
+    """Where y (rows, points) first comes to `level` (rows,), by linear interpolation in x (points,).
+
+    Where it does not, the point of x at which it is nearest, but for the first: that is to do nothing, which no question asks for.
+    """
     gap = y - level[:, None]
     crossed = gap[:, :-1] * gap[:, 1:] <= 0
     first = crossed.float().argmax(1, keepdim=True)
     left, right = gap.gather(1, first), gap.gather(1, first + 1)
     share = torch.where(left == right, 0.0, left / (left - right))
     between = torch.lerp(x[first], x[first + 1], share)
-    nearest = x[gap.abs().argmin(1, keepdim=True)]
+    nearest = x[1 + gap[:, 1:].abs().argmin(1, keepdim=True)]
     return torch.where(crossed.any(1, keepdim=True), between, nearest)[:, 0]

@@ -365,5 +365,6 @@ def test_fine_tuning_teaches_what_is_asked_and_leaves_the_flow_as_it_was_fitted(
 
 def test_crossings_are_found_on_the_line_between_points():
     x = torch.tensor([0.0, 1.0, 2.0])
-    y = torch.tensor([[0.0, 2.0, 4.0], [5.0, 3.0, 0.0], [0.0, 1.0, 2.0], [1.0, 1.0, 1.0]])
-    assert crossing(x, y, torch.tensor([3.0, 4.0, 9.0, 1.0])).tolist() == [1.5, 0.5, 2.0, 0.0]
+    y = torch.tensor([[0.0, 2.0, 4.0], [5.0, 3.0, 0.0], [0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [1.0, 0.5, 0.0]])
+    found = crossing(x, y, torch.tensor([3.0, 4.0, 9.0, 1.0, 2.0]))
+    assert found.tolist() == [1.5, 0.5, 2.0, 0.0, 1.0]  # the last goes the wrong way, and is asked for all the same
