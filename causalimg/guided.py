@@ -102,7 +102,7 @@ class Guided:
 def crossing(x: Tensor, y: Tensor, level: Tensor) -> Tensor:
     """Where y (rows, points) first comes to `level` (rows,), by linear interpolation in x (points,).
 
-    Where it does not, the point of x at which it is nearest, but for the first: that is to do nothing, which no question asks for.
+    Where it does not, the point of x at which it is nearest, but for the first: no question asks to do nothing.
     """
     gap = y - level[:, None]
     crossed = gap[:, :-1] * gap[:, 1:] <= 0
