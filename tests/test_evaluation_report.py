@@ -206,7 +206,7 @@ class Oracle:
 
     def do(self, x, /, **interventions):
         rows = [int((HEARTS.values["age"] == age).nonzero()) for age in x["age"]]
-        sample = HEARTS[rows]
+        sample = HEARTS.rows(rows)
         asked = {
             name: sample.values[name] + self.part * (torch.as_tensor(to) - sample.values[name])
             for name, to in interventions.items()

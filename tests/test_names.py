@@ -143,6 +143,7 @@ MISTAKES = {
 }
 
 NAMELESS = {
+    "accelerator": "takes nothing",
     "History": "made by training",
     "Study": "takes rows and groups",
     "Drawn": "a value that samplers return",
