@@ -95,7 +95,7 @@ def misses(factual: Factual, readers: Sequence[Reader]) -> dict[str, float]:
 
 def _miss(variable: Variable, targets: Tensor, readings: Tensor, was: Tensor) -> float:
     def away(values: Tensor) -> Tensor:
-        return ((values != targets) if isinstance(variable, Categorical) else (values - targets).abs()).double()
+        return ((values != targets) if isinstance(variable, Categorical) else (values - targets).abs()).float()
 
     return (away(readings).nansum() / away(was).sum()).item()
 
@@ -175,7 +175,7 @@ def _summary(variable: Variable, targets: Tensor, answers: World) -> Sensitivity
 
 def _slope(variable: Variable, targets: Tensor, readings: Tensor) -> float:
     if not isinstance(variable, Continuous):
-        return (readings == targets).double().mean().item()
+        return (readings == targets).float().mean().item()
     return ((readings[:, 1] - readings[:, 0]).mean() / (targets[:, 1] - targets[:, 0]).mean()).item()
 
 

@@ -33,12 +33,6 @@ class Rows(Protocol):
         """Outlines by structure, bool (rows, height, width)."""
         ...
 
-    def rows(self, index: Any) -> "Rows":
-        """Some of them."""
-        ...
-
-    def __len__(self) -> int: ...
-
 
 @dataclass(frozen=True, eq=False)
 class Study:
