@@ -30,7 +30,7 @@ WAYS: dict[str, Callable[[], ci.Mechanism]] = {
     "ours": lambda: ci.Edited(base=ci.HVAE(), edit=ci.Deform()),
     "ours, flow": ci.FlowMatching,
 }
-WORK = ("fit", "finetune", "do", "sweep", "sample")
+WORK = ("fit", "do", "sweep", "sample", "finetune")  # what was fine-tuned answers by more passes of its network
 
 Action = Callable[[], object]
 
