@@ -34,7 +34,7 @@ def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     table = read(data)
     train, val, test = (table.where(split=split) for split in ("train", "val", "test"))
-    test = test.rows(range(0, len(test), every))
+    test = test.rows(slice(None, None, every))
 
     guide, judge = (
         ci.Segmentor.unet(LUNGS, encoder=encoder, seed=seed + i).fit(

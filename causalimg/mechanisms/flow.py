@@ -26,7 +26,7 @@ from torch.nn.functional import softplus
 
 from causalimg.graph import Continuous
 from causalimg.mechanisms.context import Hypernetwork
-from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import OF_NUMBERS, Abduction, MaximumLikelihood, Noise, Values, rows
 from causalimg.mechanisms.supports import Standardise
 from causalimg.training.recipe import Recipe
 
@@ -41,9 +41,7 @@ class ConditionalFlow(MaximumLikelihood):
     """
 
     handles = (Continuous,)
-    recipe: ClassVar[Recipe] = Recipe(
-        steps=500, batch=256, lr=5e-3, weight_decay=1.0, accelerator="cpu"
-    )  # too small for any other
+    recipe: ClassVar[Recipe] = OF_NUMBERS
 
     bins: NonNegativeInt = 8
     width: PositiveInt = 32

@@ -19,7 +19,7 @@ from torch.distributions import Gumbel
 
 from causalimg.graph import Categorical
 from causalimg.mechanisms.context import Hypernetwork
-from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import OF_NUMBERS, Abduction, MaximumLikelihood, Noise, Values, rows
 from causalimg.training.recipe import Recipe
 
 LEAD = 1e-4
@@ -30,9 +30,7 @@ class GumbelMax(MaximumLikelihood):
     """Gumbel-max mechanism for `Categorical` variables; `width` of the network that gives the logits."""
 
     handles = (Categorical,)
-    recipe: ClassVar[Recipe] = Recipe(
-        steps=500, batch=256, lr=5e-3, weight_decay=1.0, accelerator="cpu"
-    )  # too small for any other
+    recipe: ClassVar[Recipe] = OF_NUMBERS
 
     width: PositiveInt = 32
 

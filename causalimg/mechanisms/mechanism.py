@@ -29,6 +29,9 @@ from causalimg.mechanisms.context import Context
 from causalimg.training.recipe import Recipe
 from causalimg.values import leaves
 
+OF_NUMBERS = Recipe(steps=500, batch=256, lr=5e-3, weight_decay=1.0, accelerator="cpu")
+"""How mechanisms of numbers and levels train: their steps are too small for an accelerator."""
+
 Values = Mapping[str, Tensor]
 Noise = Union[Tensor, tuple["Noise", ...]]  # noqa: UP007  # a name in quotes can't be joined by |
 """Exogenous noise: a tensor, or a (named) tuple of them; the first dimension counts samples."""

@@ -71,7 +71,7 @@ class Study:
     def judged_on(self, every: int) -> "Study":
         """The same study, with one of so many rows to judge on: for a first look at a long one."""
         groups = None if self.groups is None else self.groups[::every]
-        return replace(self, test=self.test.rows(range(0, len(self.test), every)), groups=groups)
+        return replace(self, test=self.test.rows(slice(None, None, every)), groups=groups)
 
 
 class Plan(Spec):
