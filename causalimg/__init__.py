@@ -8,6 +8,7 @@ from causalimg.data import phantoms as phantoms
 from causalimg.data import read_table as read_table
 from causalimg.evaluation import Comparison as Comparison
 from causalimg.evaluation import Metric as Metric
+from causalimg.evaluation import Realism as Realism
 from causalimg.evaluation import Report as Report
 from causalimg.evaluation import Reversibility as Reversibility
 from causalimg.evaluation import effectiveness as effectiveness

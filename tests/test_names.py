@@ -160,6 +160,7 @@ NAMELESS = {
     "Seen": "a value that mechanisms are given",
     "Weighted": "abstract",
     "Guided": "takes a model and a reader",
+    "Realism": "has no settings",
     "Reversibility": "has no settings",
     "preset": "takes readers",
     "Outlined": "what quantities are given",

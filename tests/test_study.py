@@ -75,6 +75,15 @@ def test_a_guide_at_every_question_is_a_method_for_a_mechanism_with_weights(stud
         ci.compare_guidance(study, compared[1], methods=["segmentor-per-question"], plan=PLAN)
 
 
+def test_a_guide_may_fine_tune_and_be_asked_too(study, tmp_path):
+    plan = PLAN.model_copy(update={"image": ci.FlowMatching(widths=(4, 4), embedding=4, steps=1)})
+    trainer = Trainer(study, tmp_path, plan)
+    both, tuned = (trainer.answering(method, 0) for method in ("segmentor-both", "segmentor"))
+    guide = fingerprint(trainer.segmentor("guide", guides=True))
+    assert (tuned.guided_by, both.guided_by) == ([guide], [guide, guide])
+    assert torch.equal(both.mechanisms["x"].tuned.mix.weight, tuned.mechanisms["x"].tuned.mix.weight)
+
+
 def test_a_plan_may_hold_fine_tuning_to_what_was_fitted(study, tmp_path):
     image = ci.FlowMatching(widths=(4, 4), embedding=4, steps=1)
     trainer = Trainer(study, tmp_path, PLAN.model_copy(update={"image": image, "plausibility": 3.0}))

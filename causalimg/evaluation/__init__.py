@@ -7,4 +7,5 @@ from causalimg.evaluation.effectiveness import effectiveness as effectiveness
 from causalimg.evaluation.evaluate import evaluate as evaluate
 from causalimg.evaluation.metric import Metric as Metric
 from causalimg.evaluation.metric import Reversibility as Reversibility
+from causalimg.evaluation.realism import Realism as Realism
 from causalimg.evaluation.report import Report as Report

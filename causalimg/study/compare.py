@@ -6,6 +6,8 @@
     classifier   a network that reads the levels of the image's categorical causes guides
     regressor-per-question, segmentor-per-question
                  nothing is fine-tuned; the guide finds the weights for every question (`Guided`; for a mechanism with weights)
+    regressor-both, segmentor-both
+                 the guide fine-tunes, and then finds the weights for every question
 
 Guides and judges are trained once, on the training rows; the seeds are those of fit and fine-tuning. Who judges is another
 architecture than who guides, from another seed. What a folder already holds is not trained again, so that seeds can be trained
@@ -16,14 +18,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from causalimg.errors import check_known
-from causalimg.evaluation import Comparison, evaluate
+from causalimg.evaluation import Comparison, Realism, Reversibility, evaluate
 from causalimg.readers import Reader
 from causalimg.study.plan import Plan, Study
 from causalimg.study.record import check_folder
-from causalimg.study.trainer import PER_QUESTION, Trainer
+from causalimg.study.trainer import BOTH, PER_QUESTION, Trainer
 
 METHODS = ("none", "regressor", "segmentor")
-EVERY = (*METHODS, "classifier", f"regressor{PER_QUESTION}", f"segmentor{PER_QUESTION}")
+METRICS = (Reversibility(), Realism())
+EVERY = (*METHODS, "classifier", *(guide + ending for ending in (PER_QUESTION, BOTH) for guide in METHODS[1:]))
 
 
 def compare_guidance(
@@ -48,7 +51,7 @@ def compare_guidance(
     if "classifier" in methods:
         judges.append(trainer.classifier("judging_classifier", guides=False))
     reports = {
-        method: evaluate(trained, study.test, judges, phantom=study.phantom, groups=study.groups)
+        method: evaluate(trained, study.test, judges, metrics=METRICS, phantom=study.phantom, groups=study.groups)
         for method, trained in models.items()
     }
     comparison = Comparison(reports)

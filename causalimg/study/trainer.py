@@ -17,8 +17,8 @@ from causalimg.training.recipe import accelerator
 
 R = TypeVar("R", bound=NeuralReader)
 
-PER_QUESTION = "-per-question"
-"""So ends a method in which a guide finds the weights for every question, and nothing is fine-tuned."""
+PER_QUESTION, BOTH = "-per-question", "-both"
+"""So ends a method in which a guide finds the weights for every question: of the fitted model, or of one that it fine-tuned."""
 
 
 class Trainer:
@@ -37,11 +37,11 @@ class Trainer:
         self.levels = {name: v.levels for name in causes if isinstance(v := graph[name], Categorical)}
 
     def answering(self, method: str, seed: int) -> CausalModel | Guided:
-        """Who answers by `method`: the model, or the fitted one with a guide at every question."""
-        guide = method.removesuffix(PER_QUESTION)
+        """Who answers by `method`: a model, or one with a guide at every question."""
+        guide = method.removesuffix(PER_QUESTION).removesuffix(BOTH)
         if guide == method:
             return self.model(method, seed)
-        return Guided(self.model("none", seed), self.guide(guide))
+        return Guided(self.model(guide if method.endswith(BOTH) else "none", seed), self.guide(guide))
 
     def model(self, method: str, seed: int) -> CausalModel:
         """The model of `seed`: fitted, and fine-tuned under the guidance of `method`."""
