@@ -104,7 +104,7 @@ class Plan(Spec):
 
     @classmethod
     def of_flow(cls, steps: int, **others: Any) -> "Plan":
-        """A plan that fits a flow to the image for so many `steps`; readers train a fifth of them, fine-tuning a fifteenth.
+        """A plan that fits a flow to the image for so many `steps`; readers train half of them, fine-tuning a fifteenth.
 
         `others` are further settings of the plan.
         """
@@ -113,6 +113,6 @@ class Plan(Spec):
             "fit": FlowMatching.recipe.model_copy(update={"steps": steps, "batch": 32}),
             "tuning": Recipe(steps=max(1, steps // 15), batch=16, lr=1e-3, warmup=20),
             "plausibility": 3.0,
-            "readers": Recipe(steps=max(1, steps // 5), lr=4e-3),
+            "readers": Recipe(steps=max(1, steps // 2), lr=4e-3),
         }
         return cls(**(settings | others))
