@@ -37,17 +37,8 @@ def few(real_data, tmp_path):
 
 def test_lungs_are_fine_tuned_and_compared(few, tmp_path):
     out = tmp_path / "out"
-    words = [
-        sys.executable,
-        EXAMPLES / "chest_xray.py",
-        few("cxr_pediatric"),
-        "--out",
-        out,
-        "--steps",
-        "8",
-        "--every",
-        "2",
-    ]
+    words = [sys.executable, EXAMPLES / "chest_xray.py", few("cxr_pediatric"), "--out", out, "--steps", "8"]
+    words += ["--every", "2"]
     said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert "| do | method | error % |" in said.stdout
     assert (out / "comparison.html").stat().st_size > 100_000

@@ -1,7 +1,5 @@
 """Realism: how much less likely an answer is than the image it was made from."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -27,11 +25,8 @@ class Realism(Metric):
 
     def measure(self, question: Question) -> Tensor:
         """Nats per dimension, shape (n,)."""
-        return _nlls(question, question.after) - _nlls(question, question.before)
-
-
-def _nlls(question: Question, world: Mapping[str, Tensor]) -> Tensor:
-    for mechanism in mechanisms_of([question.model], question.image):
-        if likelihood := likelihood_of(mechanism):
-            return row_nlls(likelihood, question.image, world).cpu()
-    return torch.full((len(world[question.image]),), torch.nan)
+        found = [likelihood_of(one) for one in mechanisms_of([question.model], question.image)]
+        if not found or found[0] is None:
+            return torch.full((len(question.before[question.image]),), torch.nan)
+        before, after = (row_nlls(found[0], question.image, world) for world in (question.before, question.after))
+        return after - before

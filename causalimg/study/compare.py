@@ -18,15 +18,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from causalimg.errors import check_known
-from causalimg.evaluation import Comparison, Realism, Reversibility, evaluate
+from causalimg.evaluation import Comparison, Realism, evaluate
+from causalimg.evaluation.metric import STANDARD
 from causalimg.readers import Reader
 from causalimg.study.plan import Plan, Study
 from causalimg.study.record import check_folder
 from causalimg.study.trainer import BOTH, PER_QUESTION, Trainer
 
 METHODS = ("none", "regressor", "segmentor")
-METRICS = (Reversibility(), Realism())
 EVERY = (*METHODS, "classifier", *(guide + ending for ending in (PER_QUESTION, BOTH) for guide in METHODS[1:]))
+METRICS = (*STANDARD, Realism())
 
 
 def compare_guidance(
