@@ -52,6 +52,7 @@ from causalimg.mechanisms import Deform as Deform
 from causalimg.mechanisms import Edit as Edit
 from causalimg.mechanisms import Edited as Edited
 from causalimg.mechanisms import FlowMatching as FlowMatching
+from causalimg.mechanisms import Guidable as Guidable
 from causalimg.mechanisms import GumbelMax as GumbelMax
 from causalimg.mechanisms import ImageNoise as ImageNoise
 from causalimg.mechanisms import Likelihood as Likelihood
@@ -59,7 +60,6 @@ from causalimg.mechanisms import LinearGaussian as LinearGaussian
 from causalimg.mechanisms import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms import Mechanism as Mechanism
 from causalimg.mechanisms import Seen as Seen
-from causalimg.mechanisms import Weighted as Weighted
 from causalimg.mechanisms.context import Context as Context
 from causalimg.model import CausalModel as CausalModel
 from causalimg.model import compile as compile

@@ -1,35 +1,44 @@
-"""A model whose answers meet what was asked, by the reading of a guide: nothing is trained.
+"""A model whose answers are pulled to what was asked, by the reading of a guide, while they come about: nothing is trained.
 
-A weight of a cause (see `Weighted`) that is right on average is too small for one image and too large for another. Here it is
-found for every question: the model is asked under several weights, the guide reads the answers softly, and the weight is taken at
-which its reading has moved as far as was asked, by interpolation. One more answer, under that weight, is given.
+From the middle of its way on, a mechanism that is `Guidable` tells what is about to come out. The guide reads it softly, and
+reads what would come out if nothing were asked. What was set, or follows from it, is to read as much further as it was moved; all
+else is to read the same. Wished is the smallest change of pixels that does so, as far as the readings are linear in them::
+
+    d = S Gᵀ (G S Gᵀ)⁻¹ (asked - moved)        G: the gradients of the readings;  S: smooths, since guides are fooled by grain
+
+Where nothing is asked both are the same image, so nothing is wished.
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from causalimg.counterfactual import Counterfactual
-from causalimg.graph import Continuous, Graph
-from causalimg.mechanisms import Mechanism, Weighted
-from causalimg.mechanisms.mechanism import weighted_of
+from causalimg.graph import Continuous, Graph, Image
+from causalimg.mechanisms import Mechanism
+from causalimg.mechanisms.mechanism import guidable_of
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.region import Region, Where
-from causalimg.scm import Factual
+from causalimg.scm import Factual, Pulls
 from causalimg.values import World
 
-TRIED = (0.0, 0.5, 1.0, 2.0, 4.0)
-"""Weights that are tried, in terms of the mechanism's own."""
+RIDGE = 0.1
+"""Of readings that go together, none is met by a change that undoes another's."""
+
+MOST = 0.2
+"""No pixel is pulled further at a time, a share of the range of greys: a guide that is nearly blind would wish for anything."""
 
 
 class Guided:
-    """`model`, asked under the weights at which `reader` reads what was asked for.
+    """`model`, whose answers `reader` pulls to what was asked for.
 
     ``Guided(model, segmentor).do(x, lv_area=900.0)``. The reader counts as a guide: it may not judge. Raises ValueError where it
-    reads no number that a mechanism with weights follows.
+    reads no number that a mechanism which can be guided follows.
     """
 
     def __init__(self, model: CausalModel, reader: Reader) -> None:
@@ -37,12 +46,12 @@ class Guided:
         self.names = [name for name in reader.can_read(model.graph) if self._follows(name)]
         if not self.names:
             raise ValueError(
-                f"{reader.describe()} reads no number that a mechanism with weights (see Weighted) follows"
+                f"{reader.describe()} reads no number that a mechanism which can be guided (see Guidable) follows"
             )
 
     def _follows(self, name: str) -> bool:
-        weighted = weighted_of(self.mechanisms[self.graph.image_of(name)])
-        return weighted is not None and name in weighted.parents and isinstance(self.graph[name], Continuous)
+        guidable = guidable_of(self.mechanisms[self.graph.image_of(name)])
+        return guidable is not None and name in guidable.parents and isinstance(self.graph[name], Continuous)
 
     @property
     def graph(self) -> Graph:
@@ -64,51 +73,65 @@ class Guided:
         return self.model.abduct(x, seed=seed)
 
     def do(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Counterfactual:
-        """See `CausalModel.do`. Costs an answer for each of `TRIED`, and one more."""
+        """See `CausalModel.do`. Raises ValueError for a reader whose soft readings have no gradient."""
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
         action = self.model.act(factual, **interventions)
-        self.model.check_answerable(factual, action)
-        return self.model.predict(factual, action, region=region, weights=self._weights(factual, action, region))
+        return self.model.predict(factual, action, region=region, pulls=self._pulls(factual.values))
 
-    @torch.no_grad()
-    def _weights(self, factual: Factual, action: World, region: Where) -> dict[str, float | Tensor]:
-        """By parent, the weight of every row, (n,)."""
-        names = [n for n in self.names if n in action or n in self.graph.descendants(*action)]
-        if not names:
-            return {}
-        own = {name: self._own(name) for name in names}
-        answers = [
-            self.model.propagate(factual, action, region, {name: share * own[name] for name in names})
-            for share in TRIED
-        ]
-        was, read = self._read(factual.values, names), [self._read(world, names) for world in answers]
-        level = {name: was[name] + answers[0][name] - factual.values[name] for name in names}
-        shares = torch.tensor(TRIED, device=factual.values[names[0]].device)
-        return {n: own[n] * crossing(shares, torch.stack([each[n] for each in read], dim=1), level[n]) for n in names}
+    def _pulls(self, values: World) -> Pulls:
+        """Of answers about items of which `values` were seen."""
 
-    def _read(self, world: World, names: list[str]) -> World:
-        """The soft readings of `names`, each off its image."""
-        reader, found = self.reader.to(self.model.device), World()
-        for image in {self.graph.image_of(name) for name in names}:
-            here = [name for name in names if self.graph.image_of(name) == image]
-            found |= reader.read(world[image], self.graph, here, soft=True)
-        return found
+        def pull(image: str, parents: World, answer: Tensor, was: Tensor) -> Tensor:
+            names = [name for name in self.names if self.graph.image_of(name) == image]
+            if not names:
+                return torch.zeros_like(answer)
+            asked = torch.stack([parents[name] - values[name] for name in names], dim=1)
+            read, slopes = self._slopes(answer, names)
+            wish = least(slopes, asked - (read - self._read(was, names)))
+            shrunk = (self._most(image) / wish.abs().flatten(1).amax(1)).clamp(max=1) * changed(parents, values)
+            return shrunk[:, None, None, None] * wish
 
-    def _own(self, name: str) -> float:
-        mechanism = cast(Weighted, weighted_of(self.mechanisms[self.graph.image_of(name)]))
-        return float(mechanism.weights[list(mechanism.parents).index(name)])
+        return pull
+
+    def _most(self, image: str) -> float:
+        low, high = cast(Image, self.graph[image]).bounds
+        return inf if low is None or high is None else MOST * float(high - low)
+
+    def _read(self, images: Tensor, names: list[str]) -> Tensor:
+        """Soft readings of `names` off images (n, channels, height, width): (n, names)."""
+        read = self.reader.to(self.model.device).read(images, self.graph, names, soft=True)
+        return torch.stack([read[name] for name in names], dim=1)
+
+    @torch.enable_grad()
+    def _slopes(self, images: Tensor, names: list[str]) -> tuple[Tensor, Tensor]:
+        """Soft readings, (n, names), and their gradients, (n, names, channels, height, width)."""
+        x = images.detach().requires_grad_()
+        read = self._read(x, names)
+        if not read.requires_grad:
+            raise ValueError(f"{self.reader.describe()} can't guide: its soft readings have no gradient")
+        slopes = [torch.autograd.grad(one.sum(), x, retain_graph=True)[0] for one in read.unbind(1)]
+        return read.detach(), torch.stack(slopes, dim=1)
 
 
-def crossing(x: Tensor, y: Tensor, level: Tensor) -> Tensor:
-    """Where y (rows, points) first comes to `level` (rows,), by linear interpolation in x (points,).
+def changed(parents: World, values: World) -> Tensor:
+    """1 in rows in which a parent is not as it was seen, else 0: there even what is lost in rounding changes nothing."""
+    return torch.stack([column != values[name] for name, column in parents.items()]).any(0).float()
 
-    Where it does not, the point of x at which it is nearest, but for the first: no question asks to do nothing.
-    """
-    gap = y - level[:, None]
-    crossed = gap[:, :-1] * gap[:, 1:] <= 0
-    first = crossed.float().argmax(1, keepdim=True)
-    left, right = gap.gather(1, first), gap.gather(1, first + 1)
-    share = torch.where(left == right, 0.0, left / (left - right))
-    between = torch.lerp(x[first], x[first + 1], share)
-    nearest = x[1 + gap[:, 1:].abs().argmin(1, keepdim=True)]
-    return torch.where(crossed.any(1, keepdim=True), between, nearest)[:, 0]
+
+def least(slopes: Tensor, gaps: Tensor) -> Tensor:
+    """The smallest smooth change, (rows, *image), by which readings with gradients `slopes`, (rows, readings, *image), move by
+    `gaps`, (rows, readings); 0 for a reading that no pixel moves."""
+    smooth = smoothed(slopes.flatten(0, 1)).view_as(slopes)
+    lengths = (slopes * smooth).flatten(2).sum(2).clamp(min=0).sqrt()
+    one = torch.where(lengths > 0, lengths, torch.inf)
+    steep, even = ((part.flatten(2) / one[:, :, None]) for part in (slopes, smooth))
+    gram = steep @ even.mT + RIDGE * torch.eye(gaps.shape[1], device=gaps.device)
+    shares: Tensor = torch.linalg.solve(gram, gaps / one)
+    return (shares[:, None] @ even).view_as(slopes[:, 0])
+
+
+def smoothed(images: Tensor) -> Tensor:
+    """Two means over 3x3 pixels: S, symmetric."""
+    for _ in range(2):
+        images = avg_pool2d(images, 3, stride=1, padding=1)
+    return images

@@ -30,7 +30,7 @@ from causalimg.readers.augment import Pose
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.region import Region, Where
-from causalimg.scm import SCM, Factual
+from causalimg.scm import SCM, Factual, Pulls
 from causalimg.training.history import History
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
@@ -82,7 +82,7 @@ class CausalModel(SCM):
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
         for a JSONL file per variable. `pose`: how training images are turned, shifted and mirrored at random, where none of the
-        variables minds that. Weights of the image's parents (see `Weighted`) are calibrated in the end, on what the model's
+        variables minds that. Weights of the image's parents (see `Guidable`) are calibrated in the end, on what the model's
         readers read off its answers about held-out rows.
 
         Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
@@ -183,7 +183,7 @@ class CausalModel(SCM):
         are as many questions. The same `seed` gives the same answer; what was abducted before has the seed it was given then.
         `region`: where images may change, a `Region`, a structure by name, or a mask (height, width) or (batch, height, width);
         by default near the structures of what changes, and everywhere for causes that are measured nowhere. `weights`: how
-        strongly an image follows a parent, where its mechanism is `Weighted`, such as ``weights={"lv_area": 2.0}``.
+        strongly an image follows a parent, where its mechanism is `Guidable`, such as ``weights={"lv_area": 2.0}``.
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, variables that are neither given
         nor readable, and a model that is not fitted. Warns where the image ignores what is set (see `sensitivities`).
@@ -223,10 +223,14 @@ class CausalModel(SCM):
         *,
         region: Where = Region(),
         weights: Weights | None = None,
+        pulls: Pulls | None = None,
     ) -> Counterfactual:
-        """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was."""
+        """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was.
+
+        `pulls`: who guides an image while it comes about (see `Guided`).
+        """
         self.check_answerable(factual, action)
-        world = self.propagate(factual, action, region, weights)
+        world = self.propagate(factual, action, region, weights, pulls)
         return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
 
     def check_answerable(self, factual: Factual, action: World, /) -> None:

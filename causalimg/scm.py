@@ -9,6 +9,7 @@ A counterfactual takes three steps, each a function of its own::
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Weights, weighted_of
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
 from causalimg.training.randomness import seeded
@@ -27,6 +28,10 @@ Outline = Callable[[Tensor, str], World]
 
 BATCH = 64
 """So many images are outlined at once."""
+
+Pulls = Callable[[str, World, Tensor, Tensor], Tensor]
+"""A `Pull` on every image: from its name, the values of its parents, what is about to come out, and what would if nothing were
+asked, to the change that is wished."""
 
 POSITIONS = 1_000_003
 """The seeds of two variables are so far apart: their draws are independent."""
@@ -96,13 +101,18 @@ class SCM(nn.Module):
         return {parent: values[parent] for parent in self.graph.parents(name)}
 
     def propagate(
-        self, factual: Factual, action: World, region: Where = Region(), weights: Weights | None = None
+        self,
+        factual: Factual,
+        action: World,
+        region: Where = Region(),
+        weights: Weights | None = None,
+        pulls: Pulls | None = None,
     ) -> World:
         """The world under `action`, of `factual.n` rows or, for one factual item, of as many as `action` has.
 
         Only effects of what was set are predicted anew, from the noise of the factual items as it is; images within `region`, and
-        by `weights` other than their mechanisms' own (see `Weighted`). Raises ValueError for a region that won't do, and for
-        weights of what no such mechanism follows.
+        by other `weights` than their mechanisms' own, and under `pulls` (see `Guidable`). Raises ValueError for a region that
+        won't do, and for weights of what no such mechanism follows.
         """
         n = max([factual.n, *map(len, action.values())]) if factual.n else 0
         rows = self._weights(weights or {}, n, next(iter(factual.values.values())).device)
@@ -111,15 +121,18 @@ class SCM(nn.Module):
         def predict(name: str, parents: World) -> Tensor:
             mechanism, asked = self.mechanisms[name], (factual.noise(name), parents, factual.seen(name))
             mask = self._mask(factual, name, parents, region) if name in self.graph.images else None
-            own = {parent: weight for parent, weight in rows.items() if parent in parents}
-            weighing: dict[str, Any] = {"weights": own} if own and weighted_of(mechanism) else {}
-            return mechanism.counterfactual(*asked, region=mask, **weighing)
+            guiding: dict[str, Any] = {}
+            if guidable_of(mechanism) is not None:
+                own = {parent: weight for parent, weight in rows.items() if parent in parents}
+                here = partial(pulls, name, parents) if pulls and name in self.graph.images else None
+                guiding = {"weights": own, "pull": here}
+            return mechanism.counterfactual(*asked, region=mask, **guiding)
 
         return propagate(self.graph, wide, {name: widen(value, n) for name, value in action.items()}, predict)
 
     def _weights(self, given: Weights, n: int, device: torch.device) -> dict[str, Tensor]:
         """`given`, checked: by parent, one for all or one for each of `n` rows."""
-        followed = [name for m in self.mechanisms.values() if weighted_of(m) for name in m.parents]
+        followed = [name for m in self.mechanisms.values() if guidable_of(m) for name in m.parents]
         check_known("parent of a mechanism with weights", given, followed)
         weights = {name: torch.as_tensor(w, dtype=torch.float32, device=device) for name, w in given.items()}
         for name, weight in weights.items():

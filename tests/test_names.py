@@ -158,7 +158,7 @@ NAMELESS = {
     "Term": "abstract",
     "ImageNoise": "a value that mechanisms return",
     "Seen": "a value that mechanisms are given",
-    "Weighted": "abstract",
+    "Guidable": "abstract",
     "Guided": "takes a model and a reader",
     "Realism": "has no settings",
     "Reversibility": "has no settings",

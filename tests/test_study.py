@@ -71,7 +71,7 @@ def test_a_guide_at_every_question_is_a_method_for_a_mechanism_with_weights(stud
     trainer = Trainer(study, tmp_path, plan)
     none, asked = (trainer.answering(method, 0) for method in methods)
     assert asked.guided_by == [*none.guided_by, fingerprint(trainer.segmentor("guide", guides=True))]
-    with pytest.raises(ValueError, match="Weighted"):
+    with pytest.raises(ValueError, match="Guidable"):
         ci.compare_guidance(study, compared[1], methods=["segmentor-per-question"], plan=PLAN)
 
 

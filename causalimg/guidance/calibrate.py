@@ -1,6 +1,6 @@
 """Weights under which answers come nearest to what was asked.
 
-A fitted mechanism may follow a cause less than the data do, or more. Each parent gets the weight (see `Weighted`), of a grid,
+A fitted mechanism may follow a cause less than the data do, or more. Each parent gets the weight (see `Guidable`), of a grid,
 with which a guide's readings of answers are nearest to what was asked (see `misses`); of several that are as good, the one
 nearest to 1, as fitted.
 
@@ -11,7 +11,7 @@ mean, so its slope on perfect answers is below 1, and a weight that makes it 1 o
 import torch
 
 from causalimg.guidance.sensitivity import misses, rows_to_ask
-from causalimg.mechanisms.mechanism import weighted_of
+from causalimg.mechanisms.mechanism import guidable_of
 from causalimg.readers import Reader
 from causalimg.scm import SCM, Factual, Outline
 from causalimg.training.progress import say
@@ -30,11 +30,11 @@ AS_GOOD = 0.03
 def calibrate(
     scm: SCM, values: World, readers: list[Reader], outline: Outline | None = None, *, seed: int = 0
 ) -> World:
-    """Set the weights of every `Weighted` mechanism of an image for the parents that `readers` read.
+    """Set the weights of every `Guidable` mechanism of an image for the parents that `readers` read.
 
     `values`: best of held-out rows. Returns the weights by image, (parents,).
     """
-    weighted = {name: one for name in scm.graph.images if (one := weighted_of(scm.mechanisms[name]))}
+    weighted = {name: one for name in scm.graph.images if (one := guidable_of(scm.mechanisms[name]))}
     if not weighted:
         return {}
     factual = Factual(scm, rows_to_ask(values, ROWS), outline=outline, seed=seed)

@@ -10,9 +10,9 @@ from causalimg.mechanisms.gumbel import GumbelMax as GumbelMax
 from causalimg.mechanisms.hvae import HVAE as HVAE
 from causalimg.mechanisms.linear_gaussian import LinearGaussian as LinearGaussian
 from causalimg.mechanisms.mechanism import Abduction as Abduction
+from causalimg.mechanisms.mechanism import Guidable as Guidable
 from causalimg.mechanisms.mechanism import ImageNoise as ImageNoise
 from causalimg.mechanisms.mechanism import Likelihood as Likelihood
 from causalimg.mechanisms.mechanism import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms.mechanism import Mechanism as Mechanism
 from causalimg.mechanisms.mechanism import Seen as Seen
-from causalimg.mechanisms.mechanism import Weighted as Weighted

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Image, Variable
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Values, Weights, laid_into
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Pull, Seen, Values, Weights, laid_into
 
 
 class Edit(Configured, ABC):
@@ -77,14 +77,25 @@ class Edited(Mechanism):
         return self.base.loss(value, parents)
 
     def counterfactual(
-        self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
+        self,
+        u: Noise,
+        parents: Values,
+        seen: Seen,
+        region: Tensor | None = None,
+        weights: Weights | None = None,
+        pull: Pull | None = None,
     ) -> Tensor:
-        """See `Mechanism.counterfactual`. `weights` are for a base that is `Weighted`."""
-        weighing: dict[str, Any] = {"weights": weights} if weights else {}
-        answer = self.base.counterfactual(u, parents, seen, region=region, **weighing)
-        low, high = self.bounds
-        edited = self.edit(answer, seen.parents, parents).clamp(low, high) if parents else answer
-        return laid_into(region, edited, answer)
+        """See `Mechanism.counterfactual`. `weights` and `pull` are for a base that is `Guidable`; what is pulled is the base's
+        answer, by what is wished of the edited one."""
+
+        def edited(image: Tensor) -> Tensor:
+            return self.edit(image, seen.parents, parents).clamp(*self.bounds) if parents else image
+
+        guiding: dict[str, Any] = {"weights": weights} if weights else {}
+        if pull is not None:
+            guiding["pull"] = lambda image, was: pull(edited(image), was)
+        answer = self.base.counterfactual(u, parents, seen, region=region, **guiding)
+        return laid_into(region, edited(answer), answer)
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)

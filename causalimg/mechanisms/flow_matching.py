@@ -19,6 +19,10 @@ Models*, Xia et al., 2025, arXiv:2506.14399, with the factual parents in place o
     dx/dt  = (1 - M) v(x~, t, pa) + M [v(x, t, pa) + Σ_k w_k (n(x, t, pa_k) - n(x, t, pa_k-1))]
     dx~/dt = v(x~, t, pa)                                the path of what was seen: it is passed once for all questions
 
+A guide may pull what is in brackets, from t = 0.5 on: x + (1 - t) v tells what is about to come out, x~ + (1 - t) v~ what
+would if nothing were asked, and what is wished of the first is added to v, divided by 1 - t (a guide that reads the estimate of
+the end, as in *Universal Guidance for Diffusion Models*, Bansal et al., 2023, arXiv:2302.07121).
+
 n is v, but for what modulates it once fine-tuning has taught that: the network's own weights stay as they were fitted, and so do
 the noise, the likelihood, and samples.
 
@@ -45,12 +49,13 @@ from causalimg.mechanisms.blocks import perceptron
 from causalimg.mechanisms.hierarchy import Embedding, bounds_of, check_divisible, kernels_of
 from causalimg.mechanisms.mechanism import (
     Abduction,
+    Guidable,
     ImageNoise,
     Likelihood,
     Noise,
+    Pull,
     Seen,
     Values,
-    Weighted,
     Weights,
     rows,
 )
@@ -59,8 +64,14 @@ from causalimg.mechanisms.unet import ModulatedUNet
 from causalimg.training.recipe import Recipe
 from causalimg.values import widen
 
+Passed = Mapping[float, tuple[Tensor, Tensor]]
+"""By time, the point on a path and the velocity with which it was left."""
 
-class FlowMatching(Likelihood, Weighted):
+LATE = 0.5
+"""From this time on a flow can be pulled: before, what will come out can't be told."""
+
+
+class FlowMatching(Likelihood, Guidable):
     """Conditional flow for `Image` variables of any number of channels, and any size divisible by its down-sampling.
 
     `widths` are the channels of its U-Net per resolution, fine to coarse, from half the image's size, each with `blocks` residual
@@ -97,7 +108,7 @@ class FlowMatching(Likelihood, Weighted):
         self.weights = nn.Buffer(torch.ones(len(self.parents)))
         self.tuned = Condition(self.parents, self.embedding).requires_grad_(False)  # `fit` leaves it alone
         self.learnt = nn.Buffer(torch.zeros(len(self.parents), dtype=torch.bool))
-        self._passed: tuple[Tensor, dict[float, Tensor]] | None = None
+        self._passed: tuple[Tensor, Passed] | None = None
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
     def prepare(self, value: Tensor, parents: Values) -> None:
@@ -150,10 +161,18 @@ class FlowMatching(Likelihood, Weighted):
         return Abduction(noise, per_pixel.sum(1) - gathered[:, 0])
 
     def counterfactual(
-        self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
+        self,
+        u: Noise,
+        parents: Values,
+        seen: Seen,
+        region: Tensor | None = None,
+        weights: Weights | None = None,
+        pull: Pull | None = None,
     ) -> Tensor:
         (start,), pushes = noise = cast(ImageNoise, u)
         n, follow = rows(u, parents), self._following(seen.parents, parents, weights or {})
+        if pull is not None:
+            follow = self._pulled(follow, self._passing(noise, seen.parents), pull)
         if region is not None:
             follow = _within(region, self._passing(noise, seen.parents), follow)
         made = walk(follow, widen(start, n), self._times(), widen(pushes, n)).points[-1]
@@ -196,17 +215,30 @@ class FlowMatching(Likelihood, Weighted):
         ]
         return lambda x, t: sum((share * velocity(x, t) for share, velocity in counting), torch.zeros_like(x))
 
+    def _pulled(self, follow: Velocity, seen: Passed, pull: Pull) -> Velocity:
+        """`follow`, late in time by as much more as `pull` wishes of what is about to come out of it."""
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            v = follow(x, t)
+            if t < LATE:
+                return v
+            ends = [self._image(point + (1 - t) * speed) for point, speed in ((x, v), seen[t])]
+            wish = pull(ends[0], ends[1].expand_as(x))
+            return v + 2 * wish / (self.high - self.low) / (1 - t)
+
+        return velocity
+
     @torch.no_grad()
-    def _passing(self, u: ImageNoise, parents: Values) -> dict[float, Tensor]:
-        """By time, the velocity on the path of what was seen. The last one is kept, since an image is asked many questions."""
+    def _passing(self, u: ImageNoise, parents: Values) -> Passed:
+        """The path of what was seen. The last one is kept, since an image is asked many questions."""
         kept = self._passed  # read once: another thread may ask of another image
         if kept is None or kept[0] is not u.pixels:
             kept = self._keep(u.pixels, walk(self._velocity(parents), u.latents[0], self._times(), u.pixels))
         return kept[1]
 
-    def _keep(self, pushes: Tensor, path: Path) -> tuple[Tensor, dict[float, Tensor]]:
-        velocities = [velocity.detach() for velocity in path.velocities]
-        self._passed = (pushes, dict(zip(self._times(), velocities, strict=False)))
+    def _keep(self, pushes: Tensor, path: Path) -> tuple[Tensor, Passed]:
+        left = [(point.detach(), velocity.detach()) for point, velocity in zip(*path, strict=False)]
+        self._passed = (pushes, dict(zip(self._times(), left, strict=False)))
         return self._passed
 
     def _times(self) -> list[float]:
@@ -228,10 +260,10 @@ def _per_row(share: float | Tensor) -> float | Tensor:
     return share.view(-1, 1, 1, 1) if isinstance(share, Tensor) and share.ndim else share
 
 
-def _within(region: Tensor, seen: Mapping[float, Tensor], follow: Velocity) -> Velocity:
-    """What follows within `region`; elsewhere the velocities, by time, on the path of what was `seen`."""
+def _within(region: Tensor, seen: Passed, follow: Velocity) -> Velocity:
+    """What follows within `region`; elsewhere the velocities on the path of what was `seen`."""
     inside = region[:, None]
-    return lambda x, t: torch.lerp(seen[t].expand_as(x), follow(x, t), inside.expand_as(x))
+    return lambda x, t: torch.lerp(seen[t][1].expand_as(x), follow(x, t), inside.expand_as(x))
 
 
 class Condition(nn.Module):

@@ -16,7 +16,7 @@ Values are in natural units: a continuous variable is float32 of shape (batch,),
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self, Union
 
 import torch
@@ -184,11 +184,16 @@ class Mechanism(Configured, ABC):
 Weights = Mapping[str, float | Tensor]
 """By parent, how strongly an answer follows it: a number, or one for each row, (batch,)."""
 
+Pull = Callable[[Tensor, Tensor], Tensor]
+"""From images that are about to come out, and those that would if nothing were asked, to the change that is wished of the first;
+all (batch, channels, height, width), in grey values."""
 
-class Weighted(Mechanism, ABC):
-    """A mechanism whose answers follow each of its parents with a weight: 1 as it was fitted, more for a stronger effect.
 
-    `weights`, (parents,), are its own, in the order of `parents`: a buffer that `build` makes and calibration sets.
+class Guidable(Mechanism, ABC):
+    """A mechanism whose answers can be guided while they are made.
+
+    They follow each of its parents with a weight: 1 as it was fitted, more for a stronger effect. `weights`, (parents,), are its
+    own, in the order of `parents`: a buffer that `build` makes and calibration sets.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -197,9 +202,16 @@ class Weighted(Mechanism, ABC):
 
     @abstractmethod
     def counterfactual(
-        self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None, weights: Weights | None = None
+        self,
+        u: Noise,
+        parents: Values,
+        seen: Seen,
+        region: Tensor | None = None,
+        weights: Weights | None = None,
+        pull: Pull | None = None,
     ) -> Tensor:
-        """See `Mechanism.counterfactual`. `weights`, by parent, replace the mechanism's own."""
+        """See `Mechanism.counterfactual`. `weights`, by parent, replace the mechanism's own; `pull` is heeded while an image
+        comes about, and changes nothing where it wishes for nothing."""
 
 
 def laid_into(region: Tensor | None, answer: Tensor, value: Tensor) -> Tensor:
@@ -234,7 +246,7 @@ def likelihood_of(mechanism: Mechanism) -> Likelihood | None:
     return unwrapped if isinstance(unwrapped, Likelihood) else None
 
 
-def weighted_of(mechanism: Mechanism) -> Weighted | None:
-    """`mechanism`, or the one that it wraps, if that is `Weighted`."""
+def guidable_of(mechanism: Mechanism) -> Guidable | None:
+    """`mechanism`, or the one that it wraps, if that is `Guidable`."""
     unwrapped = mechanism.unwrapped
-    return unwrapped if isinstance(unwrapped, Weighted) else None
+    return unwrapped if isinstance(unwrapped, Guidable) else None

@@ -5,9 +5,9 @@
     segmentor    a network that outlines the structures guides, through what is measured on them (Seg-CFT)
     classifier   a network that reads the levels of the image's categorical causes guides
     regressor-per-question, segmentor-per-question
-                 nothing is fine-tuned; the guide finds the weights for every question (`Guided`; for a mechanism with weights)
+                 nothing is fine-tuned; the guide pulls every answer while it comes about (`Guided`; for a `Guidable` mechanism)
     regressor-both, segmentor-both
-                 the guide fine-tunes, and then finds the weights for every question
+                 the guide fine-tunes, and then pulls every answer
 
 Guides and judges are trained once, on the training rows; the seeds are those of fit and fine-tuning. Who judges is another
 architecture than who guides, from another seed. What a folder already holds is not trained again, so that seeds can be trained

@@ -18,7 +18,7 @@ from causalimg.training.recipe import accelerator
 R = TypeVar("R", bound=NeuralReader)
 
 PER_QUESTION, BOTH = "-per-question", "-both"
-"""So ends a method in which a guide finds the weights for every question: of the fitted model, or of one that it fine-tuned."""
+"""So ends a method in which a guide pulls every answer: of the fitted model, or of one that it fine-tuned."""
 
 
 class Trainer:
