@@ -355,6 +355,32 @@ def test_a_pull_is_heeded_late_and_where_the_region_lets_it():
     assert torch.equal(pulled(0.01, region=half)[:, :, 4:], pulled(0.0, region=half)[:, :, 4:])
 
 
+def test_an_edit_on_top_is_what_a_pull_sees():
+    class Bright(ci.Edit):
+        def build(self, image, parents):
+            pass
+
+        def answer_to(self, names):
+            pass
+
+        def forward(self, image, before, after):
+            return image + (before["age"] != after["age"]).float()[:, None, None, None] / 8
+
+    graph = ci.Graph.of(age=AGE, dose=DOSE, x=ci.Image(shape=(1, 8, 8), parents=["age", "dose"]))
+    torch.manual_seed(0)
+    edited = ci.Edited(base=ci.FlowMatching(**TINY), edit=Bright()).bind(graph, "x")
+    (image, parents), asked = family(), []
+    u, seen, after = edited.abduct(image, parents), ci.Seen(image, parents), parents | {"age": parents["age"] + 5}
+
+    def pull(answer, was):
+        asked.append((answer - was).mean().item())
+        return torch.full_like(answer, -0.01)
+
+    pulled, free = (edited.counterfactual(u, after, seen, pull=one) for one in (pull, None))
+    assert asked[0] == pytest.approx(1 / 8, abs=0.02)  # a new flow is blind to its parents
+    assert (free - pulled).mean() > 0.005
+
+
 def test_the_least_change_meets_readings_that_are_linear():
     draw = torch.Generator().manual_seed(0)
     units = torch.tensor([1.0, 1e-3])

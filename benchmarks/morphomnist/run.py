@@ -28,13 +28,13 @@ from morphomnist import MorphoMNIST, read, split  # noqa: E402
 
 NUMBERS = ["thickness", "intensity"]
 DIGITS = {"digit": tuple("0123456789")}
-AS_IS = ci.Augment(brightness=0, contrast=0, gamma=0, blur=0, noise=0, rotate=0, scale=0, shift=0)
+AS_IS = ci.Augment(brightness=0, contrast=0, gamma=0, blur=0, noise=0.01, rotate=0, scale=0, shift=0)
 """Readers see strokes as they are: turned or shifted by parts of a pixel they are blurred, thicker and darker."""
 
 CYCLED = 50
 """So many test images go through cycles of doing nothing."""
 
-READING = 6000
+READING = 2000
 """Steps that readers train."""
 
 MECHANISMS = {
