@@ -332,6 +332,42 @@ def test_a_guide_without_gradients_is_refused(model):
         ci.Guided(model, Hard()).do(discs(2), area=60.0)
 
 
+class Blind(Threshold):
+    """Sees next to nothing of the disc."""
+
+    def read(self, images, graph, names, *, soft=False):
+        return dict.fromkeys(names, 1e-4 * images.mean((1, 2, 3)))
+
+
+def test_a_guide_that_is_nearly_blind_moves_no_pixel_far_and_nothing_that_was_not_asked(model, tmp_path):
+    lazy, test = lazily(model, tmp_path), discs(8, seed=1)
+    lazy.mechanisms["x"].weights.fill_(0.3)  # 0.7 v + 0.3 v is not v to the last digit
+    target = torch.where(torch.arange(8) < 4, test["area"], test["area"].flip(0))
+    factual = lazy.abduct(test)
+    plain, pulled = (one.do(factual, area=target, region=None)["x"] for one in (lazy, ci.Guided(lazy, Blind())))
+    assert torch.equal(pulled[:4], plain[:4])
+    moved = (pulled - plain)[4:].abs().amax((1, 2, 3))
+    assert (moved > 0.1).all()
+    assert (moved < 0.7).all()  # twice at most MOST, and what the flow makes of it; unbounded, black becomes white
+
+
+def test_a_guide_of_one_image_leaves_the_other_alone():
+    graph = ci.Graph.of(
+        area=ci.Continuous(unit="px", measured=ci.Area("disc", image="x")),
+        x=ci.Image(parents=["area"], shape=(1, 16, 16)),
+        y=ci.Image(parents=["area"], shape=(1, 16, 16)),
+    )
+    torch.manual_seed(0)
+    model = ci.compile(graph, Threshold(), x=ci.FlowMatching(**TINY), y=ci.FlowMatching(**TINY))
+    rows = {"area": discs(8)["area"], "x": discs(8)["x"], "y": 1 - discs(8)["x"]}
+    model.fit(rows, **dict.fromkeys(graph, ci.Recipe(steps=2, batch=8)))
+    factual = model.abduct(rows)
+    plain = model.predict(factual, model.act(factual, area=ci.scale(1.3)), region=None)
+    guided = ci.Guided(model, Threshold()).do(factual, area=ci.scale(1.3), region=None)
+    assert torch.equal(plain["y"], guided["y"])
+    assert (plain["x"] - guided["x"]).abs().max() > 0.01
+
+
 def test_a_pull_is_heeded_late_and_where_the_region_lets_it():
     flow, (image, parents) = stirred(), family()
     u, seen, asked = flow.abduct(image, parents), ci.Seen(image, parents), []
