@@ -227,19 +227,16 @@ class CausalModel(SCM):
     ) -> Counterfactual:
         """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was.
 
-        `pulls`: who guides an image while it comes about (see `Guided`).
+        `pulls`: who guides an image while it comes about (see `Guided`). Raises ValueError where `factual` is another model's, or
+        what follows from `action` is not fitted.
         """
-        self.check_answerable(factual, action)
-        world = self.propagate(factual, action, region, weights, pulls)
-        return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
-
-    def check_answerable(self, factual: Factual, action: World, /) -> None:
-        """Raise ValueError where `factual` is another model's, or what follows from `action` is not fitted."""
         if factual.scm is not self:
             raise ValueError(
                 "this Factual was abducted by another model: its noise means nothing here; abduct it again"
             )
         check_fitted(self.mechanisms, self.graph.descendants(*action) - action.keys())
+        world = self.propagate(factual, action, region, weights, pulls)
+        return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one."""
