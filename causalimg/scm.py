@@ -121,14 +121,16 @@ class SCM(nn.Module):
         def predict(name: str, parents: World) -> Tensor:
             mechanism, asked = self.mechanisms[name], (factual.noise(name), parents, factual.seen(name))
             mask = self._mask(factual, name, parents, region) if name in self.graph.images else None
-            guiding: dict[str, Any] = {}
-            if guidable_of(mechanism) is not None:
-                own = {parent: weight for parent, weight in rows.items() if parent in parents}
-                here = partial(pulls, name, parents) if pulls and name in self.graph.images else None
-                guiding = {"weights": own, "pull": here}
-            return mechanism.counterfactual(*asked, region=mask, **guiding)
+            return mechanism.counterfactual(*asked, region=mask, **self._guiding(name, parents, rows, pulls))
 
         return propagate(self.graph, wide, {name: widen(value, n) for name, value in action.items()}, predict)
+
+    def _guiding(self, name: str, parents: World, weights: World, pulls: Pulls | None) -> dict[str, Any]:
+        """What a `Guidable` mechanism is guided by, of what was asked for all of them; nothing for another."""
+        if guidable_of(self.mechanisms[name]) is None:
+            return {}
+        own = {parent: weight for parent, weight in weights.items() if parent in parents}
+        return {"weights": own, "pull": partial(pulls, name, parents) if pulls and name in self.graph.images else None}
 
     def _weights(self, given: Weights, n: int, device: torch.device) -> dict[str, Tensor]:
         """`given`, checked: by parent, one for all or one for each of `n` rows."""
