@@ -332,7 +332,7 @@ def test_a_guide_without_gradients_is_refused(model):
         ci.Guided(model, Hard()).do(discs(2), area=60.0)
 
 
-class Blind(Threshold):
+class NearlyBlind(Threshold):
     """Sees next to nothing of the disc."""
 
     def read(self, images, graph, names, *, soft=False):
@@ -344,7 +344,7 @@ def test_a_guide_that_is_nearly_blind_moves_no_pixel_far_and_nothing_that_was_no
     lazy.mechanisms["x"].weights.fill_(0.3)  # 0.7 v + 0.3 v is not v to the last digit
     target = torch.where(torch.arange(8) < 4, test["area"], test["area"].flip(0))
     factual = lazy.abduct(test)
-    plain, pulled = (one.do(factual, area=target, region=None)["x"] for one in (lazy, ci.Guided(lazy, Blind())))
+    plain, pulled = (one.do(factual, area=target, region=None)["x"] for one in (lazy, ci.Guided(lazy, NearlyBlind())))
     assert torch.equal(pulled[:4], plain[:4])
     moved = (pulled - plain)[4:].abs().amax((1, 2, 3))
     assert (moved > 0.1).all()
