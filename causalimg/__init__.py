@@ -53,6 +53,7 @@ from causalimg.mechanisms import Edit as Edit
 from causalimg.mechanisms import Edited as Edited
 from causalimg.mechanisms import FlowMatching as FlowMatching
 from causalimg.mechanisms import Guidable as Guidable
+from causalimg.mechanisms import Guiding as Guiding
 from causalimg.mechanisms import GumbelMax as GumbelMax
 from causalimg.mechanisms import ImageNoise as ImageNoise
 from causalimg.mechanisms import Likelihood as Likelihood

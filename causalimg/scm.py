@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Seen, Weights, guidable_of
+from causalimg.mechanisms.mechanism import Guiding, Mechanism, Noise, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
 from causalimg.training.randomness import seeded
@@ -130,7 +130,7 @@ class SCM(nn.Module):
         if guidable_of(self.mechanisms[name]) is None:
             return {}
         own = {parent: weight for parent, weight in weights.items() if parent in parents}
-        return {"weights": own, "pull": partial(pulls, name, parents) if pulls and name in self.graph.images else None}
+        return {"guiding": Guiding(own, partial(pulls, name, parents) if pulls and name in self.graph.images else None)}
 
     def _weights(self, given: Weights, n: int, device: torch.device) -> dict[str, Tensor]:
         """`given`, checked: by parent, one for all or one for each of `n` rows."""

@@ -140,7 +140,9 @@ def test_the_loss_is_least_at_the_velocity_that_makes_the_data():
 
 def answer(flow, image, before, after, region=None, **weights):
     with torch.no_grad():
-        return flow.counterfactual(flow.abduct(image, before), after, ci.Seen(image, before), region, weights)
+        return flow.counterfactual(
+            flow.abduct(image, before), after, ci.Seen(image, before), region, ci.Guiding(weights)
+        )
 
 
 def moved(flow, before, **weights):
@@ -377,14 +379,14 @@ def test_a_pull_is_heeded_late_and_where_the_region_lets_it():
             asked.append((answer, was))
             return wish + 0 * answer
 
-        return flow.counterfactual(u, parents | {"age": parents["age"] + 5}, seen, pull=pull, **how)
+        return flow.counterfactual(u, parents | {"age": parents["age"] + 5}, seen, guiding=ci.Guiding(pull=pull), **how)
 
     free = flow.counterfactual(u, parents | {"age": parents["age"] + 5}, seen)
     assert torch.equal(pulled(0.0), free)
     late = [t for t in flow._times()[:-1] if t >= 0.5]
     assert len(asked) == len(late)
     assert (pulled(0.01) - free).mean() > 0.005
-    nothing = flow.counterfactual(u, parents, seen, pull=lambda answer, was: answer - was)
+    nothing = flow.counterfactual(u, parents, seen, guiding=ci.Guiding(pull=lambda answer, was: answer - was))
     assert (nothing - image).abs().max() < 1e-5
     half = torch.zeros(6, 8, 8)
     half[:, :4] = 1
@@ -412,7 +414,7 @@ def test_an_edit_on_top_is_what_a_pull_sees():
         asked.append((answer - was).mean().item())
         return torch.full_like(answer, -0.01)
 
-    pulled, free = (edited.counterfactual(u, after, seen, pull=one) for one in (pull, None))
+    pulled, free = (edited.counterfactual(u, after, seen, guiding=ci.Guiding(pull=one)) for one in (pull, None))
     assert asked[0] == pytest.approx(1 / 8, abs=0.02)  # a new flow is blind to its parents
     assert (free - pulled).mean() > 0.005
 

@@ -159,6 +159,7 @@ NAMELESS = {
     "ImageNoise": "a value that mechanisms return",
     "Seen": "a value that mechanisms are given",
     "Guidable": "abstract",
+    "Guiding": "a value that mechanisms are given",
     "Guided": "takes a model and a reader",
     "Realism": "has no settings",
     "Reversibility": "has no settings",

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Image, Variable
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Pull, Seen, Values, Weights, laid_into
+from causalimg.mechanisms.mechanism import Guiding, Mechanism, Noise, Pull, Seen, Values, guidable_of, laid_into
 
 
 class Edit(Configured, ABC):
@@ -82,19 +82,21 @@ class Edited(Mechanism):
         parents: Values,
         seen: Seen,
         region: Tensor | None = None,
-        weights: Weights | None = None,
-        pull: Pull | None = None,
+        guiding: Guiding = Guiding(),
     ) -> Tensor:
-        """See `Mechanism.counterfactual`. `weights` and `pull` are for a base that is `Guidable`; what is pulled is the base's
-        answer, by what is wished of the edited one."""
+        """See `Mechanism.counterfactual`. `guiding` is for a base that is `Guidable`; what is pulled is the base's answer, by
+        what is wished of the edited one."""
 
         def edited(image: Tensor) -> Tensor:
             return self.edit(image, seen.parents, parents).clamp(*self.bounds) if parents else image
 
-        guiding: dict[str, Any] = {"weights": weights} if weights else {}
-        if pull is not None:
-            guiding["pull"] = lambda image, was: pull(edited(image), was)
-        answer = self.base.counterfactual(u, parents, seen, region=region, **guiding)
+        def of_edited(pull: Pull) -> Pull:
+            return lambda image, was: pull(edited(image), was)
+
+        how: dict[str, Any] = {"region": region}
+        if guidable_of(self.base) is not None:
+            how["guiding"] = guiding._replace(pull=guiding.pull and of_edited(guiding.pull))
+        answer = self.base.counterfactual(u, parents, seen, **how)
         return laid_into(region, edited(answer), answer)
 
     def prepare(self, value: Tensor, parents: Values) -> None:

@@ -50,6 +50,7 @@ from causalimg.mechanisms.hierarchy import Embedding, bounds_of, check_divisible
 from causalimg.mechanisms.mechanism import (
     Abduction,
     Guidable,
+    Guiding,
     ImageNoise,
     Likelihood,
     Noise,
@@ -166,13 +167,12 @@ class FlowMatching(Likelihood, Guidable):
         parents: Values,
         seen: Seen,
         region: Tensor | None = None,
-        weights: Weights | None = None,
-        pull: Pull | None = None,
+        guiding: Guiding = Guiding(),
     ) -> Tensor:
         (start,), pushes = noise = cast(ImageNoise, u)
-        n, follow = rows(u, parents), self._following(seen.parents, parents, weights or {})
-        if pull is not None:
-            follow = self._pulled(follow, self._passing(noise, seen.parents), pull)
+        n, follow = rows(u, parents), self._following(seen.parents, parents, guiding.weights)
+        if guiding.pull is not None:
+            follow = self._pulled(follow, self._passing(noise, seen.parents), guiding.pull)
         if region is not None:
             follow = _within(region, self._passing(noise, seen.parents), follow)
         made = walk(follow, widen(start, n), self._times(), widen(pushes, n)).points[-1]

@@ -17,6 +17,7 @@ Values are in natural units: a continuous variable is float32 of shape (batch,),
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self, Union
 
 import torch
@@ -189,6 +190,17 @@ Pull = Callable[[Tensor, Tensor], Tensor]
 all (batch, channels, height, width), in grey values."""
 
 
+class Guiding(NamedTuple):
+    """What guides an answer while it is made.
+
+    `weights`, by parent, replace the mechanism's own; `pull` is heeded while an image comes about, and changes nothing where it
+    wishes for nothing.
+    """
+
+    weights: Weights = MappingProxyType({})
+    pull: Pull | None = None
+
+
 class Guidable(Mechanism, ABC):
     """A mechanism whose answers can be guided while they are made.
 
@@ -207,11 +219,9 @@ class Guidable(Mechanism, ABC):
         parents: Values,
         seen: Seen,
         region: Tensor | None = None,
-        weights: Weights | None = None,
-        pull: Pull | None = None,
+        guiding: Guiding = Guiding(),
     ) -> Tensor:
-        """See `Mechanism.counterfactual`. `weights`, by parent, replace the mechanism's own; `pull` is heeded while an image
-        comes about, and changes nothing where it wishes for nothing."""
+        """See `Mechanism.counterfactual`."""
 
 
 def laid_into(region: Tensor | None, answer: Tensor, value: Tensor) -> Tensor:
