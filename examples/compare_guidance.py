@@ -5,6 +5,7 @@
     python examples/compare_guidance.py thirds ../shared/data/cxr_pediatric --methods none segmentor --out out/compare_thirds
     python examples/compare_guidance.py heart ../shared/data/sunnybrook_lv --image flow --steps 3000 --out out/flow_heart
     python examples/compare_guidance.py head ../shared/data/hc18 --image flow --steps 3000 --out out/flow_head
+    python examples/compare_guidance.py head128 ../shared/data/hc18 --image flow --steps 1500 --out out/flow_head128
 
 A table, pictures and a page go into the folder. What it holds already is not trained again: seeds can be trained side by side,
 each by a process of its own, once the first has trained the readers. A folder that holds a study of other data, or with another
@@ -42,26 +43,28 @@ class Thirds(ci.Graph):
 
 
 TILTED, MIRRORED, TURNED = (
-    ci.Pose(rotate=5, shift=0.05),
-    ci.Pose(rotate=5, mirror=True),
-    ci.Pose(turn=True, mirror=True),
+    {"pose": ci.Pose(rotate=5, shift=0.05)},
+    {"pose": ci.Pose(rotate=5, mirror=True)},
+    {"pose": ci.Pose(turn=True, mirror=True)},
 )
+FINE = {"image": ci.FlowMatching(widths=fetal_head.WIDTHS[128])}
 
-STUDIES: dict[str, tuple[Callable[[Path], Study], dict[str, Any], ci.Pose]] = {
+STUDIES: dict[str, tuple[Callable[[Path], Study], dict[str, Any], dict[str, Any]]] = {
     "chest": (lambda data: Study.of_table(chest_xray.read(data)), {}, TILTED),
     "heart": (lambda data: Study.of_table(cardiac_mri.read(data)), {"augment": ROTATED}, TURNED),
     "head": (lambda data: Study.of_table(fetal_head.read(data), patient="subject"), {}, MIRRORED),
+    "head128": (lambda data: Study.of_table(fetal_head.read(data, 128), patient="subject"), {}, MIRRORED | FINE),
     "thirds": (lambda data: Study.of_table(chest_xray.read(data, Thirds)), {}, TILTED),
 }
-"""How it is read, settings of its plan, and how a flow, which has many steps for few images, sees them move."""
+"""How it is read, settings of its plan, and those of a flow's, which, with many steps for few images, sees them move."""
 
 
 def main(
     study: str, data: Path, out: Path, image: str, methods: Sequence[str], seeds: Sequence[int], steps: int, every: int
 ) -> None:
     """Train, judge, and write."""
-    read, settings, pose = STUDIES[study]
-    plan = Plan.of_flow(steps, pose=pose, **settings) if image == "flow" else Plan.of_length(steps, **settings)
+    read, settings, of_flow = STUDIES[study]
+    plan = Plan.of_flow(steps, **settings, **of_flow) if image == "flow" else Plan.of_length(steps, **settings)
     print(compare_guidance(read(data).judged_on(every), out, methods=methods, seeds=seeds, plan=plan).table())
 
 

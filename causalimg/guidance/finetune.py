@@ -1,6 +1,6 @@
 """Fine-tuning an image mechanism under guidance: which image, which terms, which parameters, and for how long.
 
-A reader in the list of guidance stands for terms, whose weights were chosen on validation rows (docs/results.md)::
+A reader in the list of guidance stands for terms, whose weights were chosen on validation rows (docs/deformation.md)::
 
     [segmentor]   means   [Target(segmentor), Hold(segmentor), Minimality(weight=5), Locality(weight=20)]
 """
