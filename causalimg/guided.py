@@ -1,12 +1,13 @@
 """A model whose answers are pulled to what was asked, by the reading of a guide, while they come about: nothing is trained.
 
 From the middle of its way on, a mechanism that is `Guidable` tells what is about to come out. The guide reads it softly, and
-reads what would come out if nothing were asked. What was set, or follows from it, is to read as much further as it was moved; all
-else is to read the same. Wished is the smallest change of pixels that does so, as far as the readings are linear in them::
+reads what would come out if nothing were asked. What was set, or follows from it, is to read as asked; all else is to read the
+same. Wished is the smallest change of pixels that does so, as far as the readings are linear in them::
 
-    d = S Gᵀ (G S Gᵀ)⁻¹ (asked - moved)        G: the gradients of the readings;  S: smooths, since guides are fooled by grain
+    d = S Gᵀ (G S Gᵀ)⁻¹ (asked - read)        G: the gradients of the readings;  S: smooths, since guides are fooled by grain
 
-Where nothing is asked both are the same image, so nothing is wished.
+What the guide reads wrong of what was seen is forgiven where next to nothing is asked, and the less, the more is asked. So where
+nothing is asked nothing is wished, and answers are continuous in what is.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.region import Region, Where
 from causalimg.scm import Factual, Pulls
-from causalimg.values import World
+from causalimg.values import World, widen
 
 RIDGE = 0.1
 """Of readings that go together, none is met by a change that undoes another's."""
@@ -85,9 +86,9 @@ class Guided:
             names = [name for name in self.names if self.graph.image_of(name) == image]
             if not names:
                 return torch.zeros_like(answer)
-            asked = torch.stack([parents[name] - values[name] for name in names], dim=1)
+            asked, seen = (_stacked(columns, names, len(answer)) for columns in (parents, values))
             read, slopes = self._slopes(answer, names)
-            wish = least(slopes, asked - (read - self._read(was, names)))
+            wish = least(slopes, asked + forgiven(self._read(was, names) - seen, asked - seen) - read)
             shrunk = (self._most(image) / wish.abs().flatten(1).amax(1)).clamp(max=1) * changed(parents, values)
             return shrunk[:, None, None, None] * wish
 
@@ -116,6 +117,16 @@ class Guided:
 def changed(parents: World, values: World) -> Tensor:
     """1 in rows in which a parent is not as it was seen, else 0: there even what is lost in rounding changes nothing."""
     return torch.stack([column != values[name] for name, column in parents.items()]).any(0).float()
+
+
+def forgiven(wrong: Tensor, moved: Tensor) -> Tensor:
+    """What stays of readings that are `wrong`, (rows, readings), where they are asked to move by `moved`: all of it where nothing
+    is asked, next to nothing from twice as far on. The sum of both grows with what is asked."""
+    return wrong * (-(moved / wrong).square()).exp().nan_to_num()
+
+
+def _stacked(columns: World, names: list[str], rows: int) -> Tensor:
+    return torch.stack([widen(columns[name], rows) for name in names], dim=1)
 
 
 def least(slopes: Tensor, gaps: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from test_model import Disc, Threshold, discs
 
 import causalimg as ci
 from causalimg.guidance.calibrate import calibrate
-from causalimg.guided import least
+from causalimg.guided import forgiven, least
 from causalimg.mechanisms.solvers import missed, walk
 
 AGE = ci.Continuous(unit="year", bounds=(0, 110))
@@ -306,6 +306,31 @@ def test_a_guide_of_whom_nothing_is_asked_changes_nothing(model, tmp_path):
     factual = guided.abduct(test)
     for nothing in ({}, {"area": test["area"]}):
         assert (guided.do(factual, **nothing, region=None)["x"] - test["x"]).abs().max() < 1e-4
+
+
+def test_what_a_guide_reads_wrong_of_what_was_seen_counts_less_the_more_is_asked():
+    moved = torch.linspace(-40, 40, 161)[:, None]
+    for wrong in (-5.0, 0.0, 5.0):
+        kept = forgiven(torch.full_like(moved, wrong), moved)
+        assert kept[80] == wrong
+        assert (kept[[0, -1]].abs() < 1e-6).all()
+        assert ((kept + moved).diff(dim=0) > 0).all()
+
+
+class Generous(Threshold):
+    """Reads a fifth too much."""
+
+    def read(self, images, graph, names, *, soft=False):
+        return {name: 1.2 * column for name, column in super().read(images, graph, names, soft=soft).items()}
+
+
+def test_a_guide_makes_what_is_far_read_as_asked_and_not_as_much_further(model, tmp_path):
+    lazy, test = lazily(model, tmp_path), discs(40, seed=1)
+    far = test["area"].flip(0) - test["area"]
+    target = test["area"] + far.sign() * far.abs().clamp(min=0.5 * test["area"])
+    read = Generous().read(ci.Guided(lazy, Generous()).do(test, area=target)["x"], lazy.graph, ["area"])["area"]
+    further = target + 0.2 * test["area"]
+    assert (read - target).abs().mean() < 0.5 * (read - further).abs().mean()
 
 
 def test_a_guide_holds_what_was_not_asked_for(model, tmp_path):
