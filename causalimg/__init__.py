@@ -6,6 +6,7 @@ from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError
 from causalimg.data import phantoms as phantoms
 from causalimg.data import read_table as read_table
+from causalimg.effects import Effects as Effects
 from causalimg.evaluation import Comparison as Comparison
 from causalimg.evaluation import Metric as Metric
 from causalimg.evaluation import Realism as Realism
@@ -53,13 +54,14 @@ from causalimg.mechanisms import Edit as Edit
 from causalimg.mechanisms import Edited as Edited
 from causalimg.mechanisms import FlowMatching as FlowMatching
 from causalimg.mechanisms import Guidable as Guidable
-from causalimg.mechanisms import Guiding as Guiding
 from causalimg.mechanisms import GumbelMax as GumbelMax
 from causalimg.mechanisms import ImageNoise as ImageNoise
 from causalimg.mechanisms import Likelihood as Likelihood
 from causalimg.mechanisms import LinearGaussian as LinearGaussian
 from causalimg.mechanisms import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms import Mechanism as Mechanism
+from causalimg.mechanisms import Mediated as Mediated
+from causalimg.mechanisms import Options as Options
 from causalimg.mechanisms import Seen as Seen
 from causalimg.mechanisms.context import Context as Context
 from causalimg.model import CausalModel as CausalModel

@@ -11,7 +11,7 @@ from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.scm import Factual, Outline
 from causalimg.values import World, widen
-from causalimg.viz.pictures import ROWS, draw_counterfactuals
+from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 
 Readings = Callable[[Mapping[str, Tensor]], World]
 
@@ -73,14 +73,13 @@ class Counterfactual(Mapping[str, Tensor]):
 
         Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph.
         """
-        name = self.graph.images[0] if image is None else image
-        check_known("image", [name], self.graph.images)
-        before, after = self._was[name][:ROWS], self._world[name][:ROWS]
-        masks, masks_after = self._outline(before, name), self._outline(after, name)
-        outlines = {structure: (masks[structure], masks_after[structure]) for structure in masks}
+        return draw({"counterfactual": self}, path, image)
+
+    def pictures(self, image: str) -> tuple[Pictures, Pictures]:
+        """An image of the first items as it was, and as it would have been, with the structures outlined, and captions."""
+        before, after = self._was[image][:ROWS], self._world[image][:ROWS]
         captions = [self._caption(row) for row in range(len(before))]
-        bounds = cast(tuple[float, float], cast(Image, self.graph[name]).bounds)
-        return draw_counterfactuals(before, after, outlines, captions, bounds=bounds, path=path)
+        return Pictures(before, self._outline(before, image)), Pictures(after, self._outline(after, image), captions)
 
     def _caption(self, row: int) -> str:
         return "\n".join(line for name in self.action for line in self._describe(name, row))
@@ -94,6 +93,20 @@ class Counterfactual(Mapping[str, Tensor]):
         if name in self.measured:
             reading = self.measured[name] if self._single else self.measured[name][row]
             yield f"measured {variable.say(reading.item())}"
+
+
+def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, image: str | None = None) -> Any:
+    """The factual image, then each of `answers` about the same items, under its heading, and its difference.
+
+    Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph.
+    """
+    graph = next(iter(answers.values())).graph
+    name = graph.images[0] if image is None else image
+    check_known("image", [name], graph.images)
+    pictures = {heading: answer.pictures(name) for heading, answer in answers.items()}
+    factual = next(iter(pictures.values()))[0]
+    bounds = cast(tuple[float, float], cast(Image, graph[name]).bounds)
+    return draw_grid(factual, {heading: after for heading, (_, after) in pictures.items()}, bounds=bounds, path=path)
 
 
 def _brief(value: Tensor) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual
+from causalimg.effects import Effects
 from causalimg.errors import check_known
 from causalimg.fit import check_fitted, fit_mechanism
 from causalimg.graph import Graph, as_graph
@@ -194,6 +195,20 @@ class CausalModel(SCM):
         return self.predict(factual, action, region=region, weights=weights)
 
     @torch.no_grad()
+    def effects(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Effects:
+        """Which way the effects of `interventions` take: the worlds that would have been by every way (what `do` answers), by
+        the edges from what is set alone, and by what lies between alone.
+
+        The arguments, and what is raised, are those of `do`. An answer may differ from the factual image in the same region for
+        all three.
+        """
+        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
+        action = self.act(factual, **interventions)
+        self._check_answerable(factual, action)
+        worlds = self.paths(factual, action, region)
+        return Effects(*(self._counterfactual(factual, action, world) for world in worlds))
+
+    @torch.no_grad()
     def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
         """What was seen, completed by the readers, with the noise that explains it. Ask it as often as you like: an image is
         encoded once, when the first answer needs it."""
@@ -230,12 +245,17 @@ class CausalModel(SCM):
         `pulls`: who guides an image while it comes about (see `Guided`). Raises ValueError where `factual` is another model's, or
         what follows from `action` is not fitted.
         """
+        self._check_answerable(factual, action)
+        return self._counterfactual(factual, action, self.propagate(factual, action, region, weights, pulls))
+
+    def _check_answerable(self, factual: Factual, action: World) -> None:
         if factual.scm is not self:
             raise ValueError(
                 "this Factual was abducted by another model: its noise means nothing here; abduct it again"
             )
         check_fitted(self.mechanisms, self.graph.descendants(*action) - action.keys())
-        world = self.propagate(factual, action, region, weights, pulls)
+
+    def _counterfactual(self, factual: Factual, action: World, world: World) -> Counterfactual:
         return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:

@@ -10,14 +10,13 @@ A counterfactual takes three steps, each a function of its own::
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.mechanisms.mechanism import Guiding, Mechanism, Noise, Seen, Weights, guidable_of
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
 from causalimg.training.randomness import seeded
@@ -114,23 +113,55 @@ class SCM(nn.Module):
         by other `weights` than their mechanisms' own, and under `pulls` (see `Guidable`). Raises ValueError for a region that
         won't do, and for weights of what no such mechanism follows.
         """
-        n = max([factual.n, *map(len, action.values())]) if factual.n else 0
-        rows = self._weights(weights or {}, n, next(iter(factual.values.values())).device)
-        wide = {name: widen(value, n) for name, value in factual.values.items()}
+        was, given = self._wide(factual, action)
+        checked = self._weights(
+            weights or {}, max(map(len, was.values()), default=0), next(iter(factual.values.values())).device
+        )
 
         def predict(name: str, parents: World) -> Tensor:
-            mechanism, asked = self.mechanisms[name], (factual.noise(name), parents, factual.seen(name))
-            mask = self._mask(factual, name, parents, region) if name in self.graph.images else None
-            return mechanism.counterfactual(*asked, region=mask, **self._guiding(name, parents, rows, pulls))
+            options = self._guided(name, parents, checked, pulls)
+            return self._answer(
+                factual, name, parents, options._replace(region=self._mask(factual, name, parents, region))
+            )
 
-        return propagate(self.graph, wide, {name: widen(value, n) for name, value in action.items()}, predict)
+        return propagate(self.graph, was, given, predict)
 
-    def _guiding(self, name: str, parents: World, weights: World, pulls: Pulls | None) -> dict[str, Any]:
-        """What a `Guidable` mechanism is guided by, of what was asked for all of them; nothing for another."""
-        if guidable_of(self.mechanisms[name]) is None:
-            return {}
+    def paths(self, factual: Factual, action: World, region: Where = Region()) -> tuple[World, World, World]:
+        """The world under `action`, and those in which only the edges from what was set carry it, and only all else.
+
+        Where a variable's parents are a, set, and m, the others::
+
+            total      f(a', m', u)        direct      f(a', m, u)        indirect      f(a, m', u)
+
+        What lies within a mechanism, between parents and value, is one of the others (see `Mediated`).
+        """
+        was, given = self._wide(factual, action)
+        total = self.propagate(factual, action, region)
+
+        def carried(edges: World, others: World) -> World:
+            def predict(name: str, _: World) -> Tensor:
+                between = self.parents(others, name)
+                parents = between | {cause: edges[cause] for cause in between if cause in given}
+                mask = self._mask(factual, name, self.parents(total, name), region)
+                return self._answer(factual, name, parents, Options(mask, through=between))
+
+            return propagate(self.graph, was, given, predict)
+
+        return total, carried(given, was), carried(was, total)
+
+    def _wide(self, factual: Factual, action: World) -> tuple[World, World]:
+        """What was seen, and what is set, in as many rows as are asked for."""
+        n = max([factual.n, *map(len, action.values())]) if factual.n else 0
+        was, given = ({name: widen(value, n) for name, value in world.items()} for world in (factual.values, action))
+        return was, given
+
+    def _answer(self, factual: Factual, name: str, parents: World, options: Options) -> Tensor:
+        return self.mechanisms[name].counterfactual(factual.noise(name), parents, factual.seen(name), options)
+
+    def _guided(self, name: str, parents: World, weights: World, pulls: Pulls | None) -> Options:
+        """What guides the answer of one mechanism, of what was asked for all."""
         own = {parent: weight for parent, weight in weights.items() if parent in parents}
-        return {"guiding": Guiding(own, partial(pulls, name, parents) if pulls and name in self.graph.images else None)}
+        return Options(weights=own, pull=partial(pulls, name, parents) if pulls and name in self.graph.images else None)
 
     def _weights(self, given: Weights, n: int, device: torch.device) -> dict[str, Tensor]:
         """`given`, checked: by parent, one for all or one for each of `n` rows."""
@@ -148,7 +179,7 @@ class SCM(nn.Module):
     def _mask(self, factual: Factual, image: str, parents: World, region: Where) -> Tensor | None:
         value, before = factual.seen(image)
         rows = max(map(len, parents.values()), default=len(value))
-        if region is None:
+        if region is None or image not in self.graph.images:
             return None
         if not isinstance(region, Region | str):
             return as_mask(region, value.shape[1:], rows, value.device)

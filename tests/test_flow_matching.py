@@ -141,7 +141,7 @@ def test_the_loss_is_least_at_the_velocity_that_makes_the_data():
 def answer(flow, image, before, after, region=None, **weights):
     with torch.no_grad():
         return flow.counterfactual(
-            flow.abduct(image, before), after, ci.Seen(image, before), region, ci.Guiding(weights)
+            flow.abduct(image, before), after, ci.Seen(image, before), ci.Options(region, weights)
         )
 
 
@@ -216,12 +216,12 @@ def test_the_path_of_what_was_seen_is_passed_once_for_all_questions(monkeypatch)
     u = flow.abduct(image, parents)
     assert len(evaluated) == 4  # a step each, and the velocity with which the noise is left
     for years in (10, 20):
-        flow.counterfactual(u, parents | {"age": parents["age"] + years}, seen, region)
+        flow.counterfactual(u, parents | {"age": parents["age"] + years}, seen, ci.Options(region))
     assert len(evaluated) == 4 + 2 * 3
     after, inside = parents | {"age": parents["age"] + 10}, region / 2
     expected = answer(flow, image, parents, after, inside)
     flow.abduct(image.flip(0), parents)  # another's path is not taken for this one
-    torch.testing.assert_close(flow.counterfactual(u, after, seen, inside), expected)
+    torch.testing.assert_close(flow.counterfactual(u, after, seen, ci.Options(inside)), expected)
 
 
 def test_what_a_few_steps_miss_of_the_image_mends_the_answer():
@@ -399,19 +399,19 @@ def test_a_pull_is_heeded_late_and_where_the_region_lets_it():
     flow, (image, parents) = stirred(), family()
     u, seen, asked = flow.abduct(image, parents), ci.Seen(image, parents), []
 
-    def pulled(wish, **how):
+    def pulled(wish, **options):
         def pull(answer, was):
             asked.append((answer, was))
             return wish + 0 * answer
 
-        return flow.counterfactual(u, parents | {"age": parents["age"] + 5}, seen, guiding=ci.Guiding(pull=pull), **how)
+        return flow.counterfactual(u, parents | {"age": parents["age"] + 5}, seen, ci.Options(pull=pull, **options))
 
     free = flow.counterfactual(u, parents | {"age": parents["age"] + 5}, seen)
     assert torch.equal(pulled(0.0), free)
     late = [t for t in flow._times()[:-1] if t >= 0.5]
     assert len(asked) == len(late)
     assert (pulled(0.01) - free).mean() > 0.005
-    nothing = flow.counterfactual(u, parents, seen, guiding=ci.Guiding(pull=lambda answer, was: answer - was))
+    nothing = flow.counterfactual(u, parents, seen, ci.Options(pull=lambda answer, was: answer - was))
     assert (nothing - image).abs().max() < 1e-5
     half = torch.zeros(6, 8, 8)
     half[:, :4] = 1
@@ -439,7 +439,7 @@ def test_an_edit_on_top_is_what_a_pull_sees():
         asked.append((answer - was).mean().item())
         return torch.full_like(answer, -0.01)
 
-    pulled, free = (edited.counterfactual(u, after, seen, guiding=ci.Guiding(pull=one)) for one in (pull, None))
+    pulled, free = (edited.counterfactual(u, after, seen, ci.Options(pull=one)) for one in (pull, None))
     assert asked[0] == pytest.approx(1 / 8, abs=0.02)  # a new flow is blind to its parents
     assert (free - pulled).mean() > 0.005
 

@@ -17,6 +17,7 @@ LAYERS = (
     "evaluation",
     "guided",
     "model",
+    "effects",
     "counterfactual",
     "guidance",
     "fit",

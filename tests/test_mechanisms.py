@@ -159,8 +159,8 @@ class Uphill(Sound):
 class Blind(Sound):
     """What was seen is forgotten where an answer is asked for."""
 
-    def counterfactual(self, u, parents, seen, region=None):
-        return super().counterfactual(u, parents, seen, region) + 0.1
+    def counterfactual(self, *asked):
+        return super().counterfactual(*asked) + 0.1
 
 
 class OneByOne(Sound):

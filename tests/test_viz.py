@@ -8,7 +8,7 @@ import torch
 
 from causalimg.viz.canvas import SMALL, Canvas, fold
 from causalimg.viz.curves import Curve, draw_dose_response, draw_history
-from causalimg.viz.pictures import Pictures, draw_counterfactuals, draw_grid
+from causalimg.viz.pictures import Pictures, draw_grid
 
 
 def discs(n=3, radius=5.0, size=32):
@@ -16,6 +16,14 @@ def discs(n=3, radius=5.0, size=32):
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     mask = ((y - size / 2) ** 2 + (x - size / 2) ** 2 < radius**2).expand(n, size, size)
     return 0.2 + 0.6 * mask.float()[:, None], mask
+
+
+def draw_counterfactuals(factual, counterfactual, outlines=None, captions=(), **how):
+    """A figure of one answer."""
+    pairs = outlines or {}
+    was = Pictures(factual, {name: pair[0] for name, pair in pairs.items()})
+    answer = Pictures(counterfactual, {name: pair[1] for name, pair in pairs.items()}, captions)
+    return draw_grid(was, {"counterfactual": answer}, **how)
 
 
 def pictures(figure):

@@ -22,7 +22,7 @@ from causalimg.guidance.imagined import Imagined
 from causalimg.guidance.samplers import Sampler
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View, jitter
-from causalimg.mechanisms.mechanism import Noise, Seen, temper
+from causalimg.mechanisms.mechanism import Noise, Options, Seen, temper
 from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines, readers_of
@@ -191,7 +191,7 @@ class GuidedStep(nn.Module):
         world, moved = self.intervene(values)
         seen, parents = self._seen(values), self.scm.parents(world, self.image)
         region = Region().mask(graph, self.image, seen.value, dict(seen.parents), parents, lambda: batch.changeable)
-        image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen, region)
+        image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen, Options(region))
         held = dict(zip(self.guides.reads, batch.readings, strict=True))
         seen_by: dict[Reader, World] = {}
 

@@ -11,9 +11,10 @@ from causalimg.mechanisms.hvae import HVAE as HVAE
 from causalimg.mechanisms.linear_gaussian import LinearGaussian as LinearGaussian
 from causalimg.mechanisms.mechanism import Abduction as Abduction
 from causalimg.mechanisms.mechanism import Guidable as Guidable
-from causalimg.mechanisms.mechanism import Guiding as Guiding
 from causalimg.mechanisms.mechanism import ImageNoise as ImageNoise
 from causalimg.mechanisms.mechanism import Likelihood as Likelihood
 from causalimg.mechanisms.mechanism import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms.mechanism import Mechanism as Mechanism
+from causalimg.mechanisms.mechanism import Mediated as Mediated
+from causalimg.mechanisms.mechanism import Options as Options
 from causalimg.mechanisms.mechanism import Seen as Seen

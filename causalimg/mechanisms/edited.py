@@ -12,13 +12,13 @@ can't cost the likelihood of what was seen.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from math import inf
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Image, Variable
-from causalimg.mechanisms.mechanism import Guiding, Mechanism, Noise, Pull, Seen, Values, guidable_of, laid_into
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen, Values, laid_into
 
 
 class Edit(Configured, ABC):
@@ -76,16 +76,8 @@ class Edited(Mechanism):
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         return self.base.loss(value, parents)
 
-    def counterfactual(
-        self,
-        u: Noise,
-        parents: Values,
-        seen: Seen,
-        region: Tensor | None = None,
-        guiding: Guiding = Guiding(),
-    ) -> Tensor:
-        """See `Mechanism.counterfactual`. `guiding` is for a base that is `Guidable`; what is pulled is the base's answer, by
-        what is wished of the edited one."""
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
+        """See `Mechanism.counterfactual`. What is pulled is the base's answer, by what is wished of the edited one."""
 
         def edited(image: Tensor) -> Tensor:
             return self.edit(image, seen.parents, parents).clamp(*self.bounds) if parents else image
@@ -93,11 +85,9 @@ class Edited(Mechanism):
         def of_edited(pull: Pull) -> Pull:
             return lambda image, was: pull(edited(image), was)
 
-        how: dict[str, Any] = {"region": region}
-        if guidable_of(self.base) is not None:
-            how["guiding"] = guiding._replace(pull=guiding.pull and of_edited(guiding.pull))
-        answer = self.base.counterfactual(u, parents, seen, **how)
-        return laid_into(region, edited(answer), answer)
+        of_base = options._replace(pull=options.pull and of_edited(options.pull))
+        answer = self.base.counterfactual(u, parents, seen, of_base)
+        return laid_into(options.region, edited(answer), answer)
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)

@@ -50,10 +50,10 @@ from causalimg.mechanisms.hierarchy import Embedding, bounds_of, check_divisible
 from causalimg.mechanisms.mechanism import (
     Abduction,
     Guidable,
-    Guiding,
     ImageNoise,
     Likelihood,
     Noise,
+    Options,
     Pull,
     Seen,
     Values,
@@ -161,20 +161,13 @@ class FlowMatching(Likelihood, Guidable):
         per_pixel = 0.5 * u.square() + 0.5 * math.log(2 * math.pi) - math.log(2)
         return Abduction(noise, per_pixel.sum(1) - gathered[:, 0])
 
-    def counterfactual(
-        self,
-        u: Noise,
-        parents: Values,
-        seen: Seen,
-        region: Tensor | None = None,
-        guiding: Guiding = Guiding(),
-    ) -> Tensor:
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
         (start,), pushes = noise = cast(ImageNoise, u)
-        n, follow = rows(u, parents), self._following(seen.parents, parents, guiding.weights)
-        if guiding.pull is not None:
-            follow = self._pulled(follow, self._passing(noise, seen.parents), guiding.pull)
-        if region is not None:
-            follow = _within(region, self._passing(noise, seen.parents), follow)
+        n, follow = rows(u, parents), self._following(seen.parents, parents, options.weights)
+        if options.pull is not None:
+            follow = self._pulled(follow, self._passing(noise, seen.parents), options.pull)
+        if options.region is not None:
+            follow = _within(options.region, self._passing(noise, seen.parents), follow)
         made = walk(follow, widen(start, n), self._times(), widen(pushes, n)).points[-1]
         return self._image(made).clamp(self.low, self.high)
 

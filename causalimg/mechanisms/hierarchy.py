@@ -19,7 +19,7 @@ from causalimg.mechanisms.blocks import Stage, double, perceptron
 from causalimg.mechanisms.context import Context
 
 Latents = tuple[Tensor, ...]
-"""z per resolution that has latents, coarse to fine: each (batch, latents, height, width)."""
+"""The noise of z per resolution that has latents, coarse to fine: each (batch, latents, height, width)."""
 
 
 class Embedding(nn.Module):
@@ -61,22 +61,34 @@ def _merge_patches(before: int, after: int) -> nn.Module:
 
 
 class Inference(NamedTuple):
-    """Latents, the features they make per resolution (None where finer than all latents), and (posterior, prior) per latent."""
+    """Latents, the features they make per resolution (None where finer than all latents), and the posterior of each."""
 
-    z: Latents
+    noise: Latents
     features: list[Tensor | None]
-    pairs: list[tuple[Normal, Normal]]
+    posteriors: list[Normal]
 
     def divergence(self) -> Tensor:
         """KL(q || p) in nats, (batch,)."""
-        return torch.stack([kl_divergence(q, p).flatten(1).sum(1) for q, p in self.pairs]).sum(0)
+        return torch.stack([kl_divergence(q, STANDARD).flatten(1).sum(1) for q in self.posteriors]).sum(0)
+
+
+STANDARD = Normal(0.0, 1.0)
 
 
 class LatentStream(nn.Module):
-    """p(z) and q(z | x, pa): runs from coarse to fine over z alone, so that the prior is exogenous."""
+    """p(z) and q(z | x, pa), from coarse to fine: z_l = loc + scale ε_l, where the prior's loc and scale follow from z_<l.
+
+    ε_l ~ N(0, 1) a priori; the posterior is one of ε, so that KL depends on shift and scale alone, however narrow the prior of z
+    has become. With an `embedding` the prior sees the parents too: then z moves with them, and lies between them and the image.
+    """
 
     def __init__(
-        self, widths: Sequence[int], kernels: Sequence[int], latents: Sequence[int], size: tuple[int, int]
+        self,
+        widths: Sequence[int],
+        kernels: Sequence[int],
+        latents: Sequence[int],
+        size: tuple[int, int],
+        embedding: int = 0,
     ) -> None:
         super().__init__()
         self.latents = list(latents)
@@ -85,8 +97,9 @@ class LatentStream(nn.Module):
         self.with_z = [i for i in self.levels if latents[i]]
         own = [max(8, width // 2) for width in widths]
         self.start = nn.Parameter(torch.zeros(1, own[-1], *size))
+        self.lead = nn.Linear(embedding, self.start.numel()) if embedding else None
         self.up = _by_level(self.levels[1:], lambda i: nn.Conv2d(own[i + 1], own[i], 1))
-        self.stages = _by_level(self.levels, lambda i: Stage(own[i], 0, 1, kernels[i]))
+        self.stages = _by_level(self.levels, lambda i: Stage(own[i], embedding, 1, kernels[i]))
         self.prior = _by_level(self.with_z, lambda i: _near_zero(nn.Conv2d(own[i], 2 * latents[i], 1)))
         self.posterior = _by_level(
             self.with_z,
@@ -95,51 +108,54 @@ class LatentStream(nn.Module):
         self.enter = _by_level(self.with_z, lambda i: nn.Conv2d(latents[i], own[i], 1))
         self.widths = own
 
-    def infer(self, encoded: Sequence[Tensor]) -> Inference:
-        """A draw of z from the posterior, given the encoder's features."""
-        pairs: list[tuple[Normal, Normal]] = []
+    def infer(self, encoded: Sequence[Tensor], embedding: Tensor | None = None) -> Inference:
+        """A draw from the posterior, given the encoder's features, and the parents' embedding where the prior sees it."""
+        posteriors: list[Normal] = []
 
-        def from_posterior(level: int, features: Tensor, prior: Normal) -> Tensor:
-            posterior = self._posterior(level, torch.cat([features, encoded[level]], 1), prior)
-            pairs.append((posterior, prior))
-            return posterior.rsample()
+        def from_posterior(level: int, features: Tensor) -> Tensor:
+            shift, log_scale = self.posterior[str(level)](torch.cat([features, encoded[level]], 1)).chunk(2, 1)
+            posteriors.append(Normal(shift, _at_most_one(log_scale), validate_args=False))
+            return posteriors[-1].rsample()
 
-        z, features = self._run(len(encoded[0]), from_posterior)
-        return Inference(z, features, pairs)
+        noise, features = self._run(len(encoded[0]), embedding, from_posterior)
+        return Inference(noise, features, posteriors)
 
     def draw(self, n: int) -> Latents:
-        """`n` draws of z from the prior."""
-        return self._run(n, lambda level, features, prior: prior.sample())[0]
+        """The noise of `n` draws of z from the prior."""
+        sides = {
+            level: tuple(side * 2 ** (self.levels[0] - level) for side in self.start.shape[2:]) for level in self.with_z
+        }
+        return tuple(torch.randn(n, self.latents[i], *sides[i], device=self.start.device) for i in self.with_z)
 
-    def features(self, z: Latents) -> list[Tensor | None]:
+    def features(self, noise: Latents, embedding: Tensor | None = None) -> list[Tensor | None]:
         """The features that given latents make, fine to coarse."""
-        by_level = dict(zip(self.with_z, z, strict=True))
-        return self._run(len(z[0]), lambda level, features, prior: by_level[level])[1]
+        by_level = dict(zip(self.with_z, noise, strict=True))
+        return self._run(
+            len(noise[0] if embedding is None else embedding), embedding, lambda level, features: by_level[level]
+        )[1]
 
-    def _posterior(self, level: int, features: Tensor, prior: Normal) -> Normal:
-        """In units of the prior, so that KL depends on shift and scale alone, however narrow the prior has become."""
-        shift, log_scale = self.posterior[str(level)](features).chunk(2, 1)
-        scale = prior.scale * _at_most_one(log_scale)
-        return Normal(prior.loc + prior.scale * shift, scale, validate_args=False)
-
-    def _prior(self, level: int, features: Tensor) -> Normal:
-        loc, log_scale = self.prior[str(level)](features).chunk(2, 1)
-        return Normal(loc, (1.5 * torch.tanh(log_scale)).exp(), validate_args=False)
-
-    def _run(self, n: int, choose: Callable[[int, Tensor, Normal], Tensor]) -> tuple[Latents, list[Tensor | None]]:
-        z: list[Tensor] = []
+    def _run(
+        self, n: int, embedding: Tensor | None, choose: Callable[[int, Tensor], Tensor]
+    ) -> tuple[Latents, list[Tensor | None]]:
+        noise: list[Tensor] = []
         found: list[Tensor | None] = [None] * len(self.latents)
         features = self.start.expand(n, -1, -1, -1)
+        if self.lead is not None:
+            features = features + self.lead(embedding).view(-1, *self.start.shape[1:])
         for level in self.levels:
             key = str(level)
             if key in self.up:
                 features = double(features, self.up[key])
             if key in self.prior:
-                z.append(choose(level, features, self._prior(level, features)))
-                features = features + self.enter[key](z[-1])
-            features = self.stages[key](features, None)
+                noise.append(choose(level, features))
+                features = features + self.enter[key](self._z(key, features, noise[-1]))
+            features = self.stages[key](features, embedding)
             found[level] = features
-        return tuple(z), found
+        return tuple(noise), found
+
+    def _z(self, key: str, features: Tensor, noise: Tensor) -> Tensor:
+        loc, log_scale = self.prior[key](features).chunk(2, 1)
+        return torch.addcmul(loc, (1.5 * torch.tanh(log_scale)).exp(), noise)
 
 
 def _by_level(levels: Iterable[int], make: Callable[[int], nn.Module]) -> nn.ModuleDict:

@@ -7,6 +7,9 @@ Latents z = (z_1, ..., z_L), coarse to fine, and pixel noise ε are the exogenou
     z_l ~ q(z_l | z_<l, x, pa)               posterior: from an encoder that sees the image and its parents
     x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa), pa) = x exactly
 
+With `mediator=True` the prior sees the parents, p(z_l | z_<l, pa): z = loc(pa) + scale(pa) ε_z moves with them, and what is
+abducted of it is ε_z. An effect then takes two ways, by z and past it (see `Mediated`).
+
     nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
 
 Two streams run from coarse to fine. The exogenous one sees z only and carries the prior. The other is modulated by the
@@ -31,18 +34,29 @@ from causalimg.mechanisms.hierarchy import (
     check_divisible,
     kernels_of,
 )
-from causalimg.mechanisms.mechanism import Abduction, ImageNoise, MaximumLikelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import (
+    Abduction,
+    ImageNoise,
+    MaximumLikelihood,
+    Mediated,
+    Noise,
+    Options,
+    Seen,
+    Values,
+    laid_into,
+    rows,
+)
 from causalimg.mechanisms.pixels import LIKELIHOODS
 from causalimg.training.recipe import Recipe
 
 
-class HVAE(MaximumLikelihood):
+class HVAE(MaximumLikelihood, Mediated):
     """Hierarchical VAE for `Image` variables of 1 or 3 channels, and any size divisible by its down-sampling.
 
     `widths` are the channels per resolution, fine to coarse: the finest is half the image's, each further one half again.
     `latents` are the channels of z at each (0: none there). `scale_floor` bounds σ from below, as a fraction of the image's
     range: without it, flat regions have an unbounded likelihood. Fine-tuning trains all of it, as published; wrapped in
-    `Edited`, it trains the edit alone.
+    `Edited`, it trains the edit alone. `mediator`: the prior sees the parents, so that latents move with them.
     """
 
     handles = (Image,)
@@ -54,6 +68,7 @@ class HVAE(MaximumLikelihood):
     embedding: PositiveInt = 64
     likelihood: Literal["gaussian", "discretised"] = "gaussian"
     scale_floor: PositiveFloat = 0.02
+    mediator: bool = False
 
     def build(self) -> None:
         image = cast(Image, self.variable)
@@ -65,7 +80,8 @@ class HVAE(MaximumLikelihood):
         embedding = self.embedding if self.parents else 0
         kernels = kernels_of((height, width), len(self.widths))
         self.encoder = Encoder(channels, self.widths, kernels, embedding, self.blocks)
-        self.latent = LatentStream(self.widths, kernels, self.latents, (height // factor, width // factor))
+        coarsest, seen = (height // factor, width // factor), embedding if self.mediator else 0
+        self.latent = LatentStream(self.widths, kernels, self.latents, coarsest, seen)
         self.decoder = Decoder(channels, self.widths, kernels, self.latent, embedding, self.blocks)
 
     def noise(self, n: int) -> ImageNoise:
@@ -73,23 +89,37 @@ class HVAE(MaximumLikelihood):
         return ImageNoise(self.latent.draw(n), pixels)
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
-        latents, pixels = cast(ImageNoise, u)
-        loc, scale = self._pixels(self.latent.features(latents), self._embed(parents, rows(u, parents)))
-        return self.low + (self.high - self.low) * (loc + scale * pixels).clamp(0, 1)
+        return self._made(u, parents, parents)
+
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
+        made = self._made(u, parents, parents if options.through is None else options.through)
+        return laid_into(options.region, made, seen.value)
 
     def abduct(self, value: Tensor, parents: Values) -> ImageNoise:
         unit, inferred, loc, scale = self._infer(value, parents)
-        return ImageNoise(inferred.z, (unit - loc) / scale)
+        return ImageNoise(inferred.noise, (unit - loc) / scale)
 
     def explain(self, value: Tensor, parents: Values) -> Abduction:
         unit, inferred, loc, scale = self._infer(value, parents)
         nll = LIKELIHOODS[self.likelihood](unit, loc, scale) + inferred.divergence()
-        return Abduction(ImageNoise(inferred.z, (unit - loc) / scale), nll)
+        return Abduction(ImageNoise(inferred.noise, (unit - loc) / scale), nll)
+
+    def _made(self, u: Noise, parents: Values, through: Values) -> Tensor:
+        """The image, whose latents follow `through`, and whose pixels follow `parents`."""
+        latents, pixels = cast(ImageNoise, u)
+        n = rows(u, {**parents, **through})
+        features = self.latent.features(latents, self._leading(self._embed(through, n)))
+        loc, scale = self._pixels(features, self._embed(parents, n))
+        return self.low + (self.high - self.low) * (loc + scale * pixels).clamp(0, 1)
+
+    def _leading(self, embedding: Tensor | None) -> Tensor | None:
+        """What the prior sees."""
+        return embedding if self.mediator else None
 
     def _infer(self, value: Tensor, parents: Values) -> tuple[Tensor, Inference, Tensor, Tensor]:
         """The image scaled to [0, 1], its latents, and location and scale of its pixels."""
         unit, embedding = (value - self.low) / (self.high - self.low), self._embed(parents, len(value))
-        inferred = self.latent.infer(self.encoder(2 * unit - 1, embedding))
+        inferred = self.latent.infer(self.encoder(2 * unit - 1, embedding), self._leading(embedding))
         return unit, inferred, *self._pixels(inferred.features, embedding)
 
     def _embed(self, parents: Values, n: int) -> Tensor | None:

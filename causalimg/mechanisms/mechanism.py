@@ -69,6 +69,29 @@ class Seen(NamedTuple):
     parents: Values
 
 
+Weights = Mapping[str, float | Tensor]
+"""By parent, how strongly an answer follows it: a number, or one for each row, (batch,)."""
+
+Pull = Callable[[Tensor, Tensor], Tensor]
+"""From images that are about to come out, and those that would if nothing were asked, to the change that is wished of the first;
+all (batch, channels, height, width), in grey values."""
+
+
+class Options(NamedTuple):
+    """How an answer is to be made.
+
+    `region`: where an image may change, (batch, height, width): 1 where it may, 0 where not. Every mechanism of images heeds it.
+    `weights` replace those of a `Guidable` mechanism, by parent; `pull` guides an image of it while that comes about, and
+    changes nothing where it wishes for nothing. `through`: parents that what lies within a `Mediated` mechanism follows, in place
+    of those that are given.
+    """
+
+    region: Tensor | None = None
+    weights: Weights = MappingProxyType({})
+    pull: Pull | None = None
+    through: Values | None = None
+
+
 class Abduction(NamedTuple):
     """What `explain` returns: noise `u`, and `nll` in nats per sample, shape (batch,)."""
 
@@ -129,13 +152,13 @@ class Mechanism(Configured, ABC):
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         """What `fit` minimises, shape (batch,): summed over the dimensions of a value."""
 
-    def counterfactual(self, u: Noise, parents: Values, seen: Seen, region: Tensor | None = None) -> Tensor:
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
         """The value under `parents`, where `seen` is what was seen and `u` explains it: shape (batch, *variable.value_shape).
 
-        Under the parents that were seen it is what was seen, to `tolerance`; and so it is outside the `region` of an image,
-        (batch, height, width), 1 where it may change, 0 where not. By default, what `predict` gives, laid into the region.
+        Under the parents that were seen it is what was seen, to `tolerance`; and so it is outside the region of an image, if
+        `options` have one. By default, what `predict` gives, laid into the region.
         """
-        return laid_into(region, self.predict(u, parents), seen.value)
+        return laid_into(options.region, self.predict(u, parents), seen.value)
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         """See the training data once, before training: the place to fit standardisation. Extend it with ``super()``."""
@@ -182,27 +205,8 @@ class Mechanism(Configured, ABC):
         return made
 
 
-Weights = Mapping[str, float | Tensor]
-"""By parent, how strongly an answer follows it: a number, or one for each row, (batch,)."""
-
-Pull = Callable[[Tensor, Tensor], Tensor]
-"""From images that are about to come out, and those that would if nothing were asked, to the change that is wished of the first;
-all (batch, channels, height, width), in grey values."""
-
-
-class Guiding(NamedTuple):
-    """What guides an answer while it is made.
-
-    `weights`, by parent, replace the mechanism's own; `pull` is heeded while an image comes about, and changes nothing where it
-    wishes for nothing.
-    """
-
-    weights: Weights = MappingProxyType({})
-    pull: Pull | None = None
-
-
 class Guidable(Mechanism, ABC):
-    """A mechanism whose answers can be guided while they are made.
+    """A mechanism whose answers can be guided while they are made: its `counterfactual` heeds `weights` and `pull` of `Options`.
 
     They follow each of its parents with a weight: 1 as it was fitted, more for a stronger effect. `weights`, (parents,), are its
     own, in the order of `parents`: a buffer that `build` makes and calibration sets.
@@ -212,16 +216,10 @@ class Guidable(Mechanism, ABC):
         super().__init__(**settings)
         self.weights: Tensor
 
-    @abstractmethod
-    def counterfactual(
-        self,
-        u: Noise,
-        parents: Values,
-        seen: Seen,
-        region: Tensor | None = None,
-        guiding: Guiding = Guiding(),
-    ) -> Tensor:
-        """See `Mechanism.counterfactual`."""
+
+class Mediated(Mechanism, ABC):
+    """A mechanism with something of its own between the parents and the value, such as latents that move with the parents: its
+    `counterfactual` heeds `through` of `Options`."""
 
 
 def laid_into(region: Tensor | None, answer: Tensor, value: Tensor) -> Tensor:

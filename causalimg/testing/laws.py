@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from causalimg.graph import Categorical, Image
-from causalimg.mechanisms.mechanism import Likelihood, Mechanism, Noise, Seen
+from causalimg.mechanisms.mechanism import Likelihood, Mechanism, Noise, Options, Seen
 from causalimg.testing.case import Case
 from causalimg.values import leaves, map_tensors
 
@@ -95,7 +95,8 @@ def a_region_bounds_the_change(case: Case) -> None:
     with torch.no_grad():
         u = case.abduct()
         answer, free, everywhere = (
-            case.mechanism.counterfactual(u, changed, seen, mask) for mask in (region, None, torch.ones_like(region))
+            case.mechanism.counterfactual(u, changed, seen, Options(mask))
+            for mask in (region, None, torch.ones_like(region))
         )
     case.check_same(torch.where(region[:, None] > 0, case.value, answer), case.value)
     assert_close(everywhere, free, rtol=1e-4, atol=1e-4 * case.scale)

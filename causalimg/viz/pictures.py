@@ -49,26 +49,6 @@ class _Column(NamedTuple):
     captions: Sequence[str] = ()
 
 
-def draw_counterfactuals(
-    factual: Tensor,
-    counterfactual: Tensor,
-    outlines: Mapping[str, tuple[Tensor, Tensor]] | None = None,
-    captions: Sequence[str] = (),
-    *,
-    bounds: tuple[float, float] = (0.0, 1.0),
-    title: str = "",
-    path: str | Path | None = None,
-) -> Any:
-    """Factual | counterfactual | difference, with `outlines` by structure on the factual and the counterfactual image.
-
-    It is `draw_grid` with one answer; see there.
-    """
-    pairs = outlines or {}
-    before = Pictures(factual, {name: pair[0] for name, pair in pairs.items()})
-    after = Pictures(counterfactual, {name: pair[1] for name, pair in pairs.items()}, captions)
-    return draw_grid(before, {"counterfactual": after}, bounds=bounds, title=title, path=path)
-
-
 def draw_grid(
     factual: Pictures,
     answers: Mapping[str, Pictures],
