@@ -4,13 +4,15 @@ From the middle of its way on, a mechanism that is `Guidable` tells what is abou
 reads what would come out if nothing were asked. What was set, or follows from it, is to read as asked; all else is to read the
 same. Wished is the smallest change of pixels that does so, as far as the readings are linear in them::
 
-    d = S Gᵀ (G S Gᵀ)⁻¹ (asked - read)        G: the gradients of the readings;  S: smooths, since guides are fooled by grain
+    d = S Gᵀ (G S Gᵀ)⁻¹ (asked - read)        G: the gradients of the readings, in the region that may change
+                                              S: smooths, since guides are fooled by grain
 
 What the guide reads wrong of what was seen is forgiven where next to nothing is asked, and the less, the more is asked. So where
 nothing is asked nothing is wished, and answers are continuous in what is.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from math import inf
 from typing import Any, cast
 
@@ -21,7 +23,7 @@ from torch.nn.functional import avg_pool2d
 from causalimg.counterfactual import Counterfactual
 from causalimg.graph import Continuous, Graph, Image
 from causalimg.mechanisms import Mechanism
-from causalimg.mechanisms.mechanism import guidable_of
+from causalimg.mechanisms.mechanism import Pull, guidable_of
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.region import Region, Where
@@ -82,17 +84,22 @@ class Guided:
     def _pulls(self, values: World) -> Pulls:
         """Of answers about items of which `values` were seen."""
 
-        def pull(image: str, parents: World, answer: Tensor, was: Tensor) -> Tensor:
+        def of_image(image: str, parents: World, region: Tensor | None) -> Pull | None:
             names = [name for name in self.names if self.graph.image_of(name) == image]
-            if not names:
-                return torch.zeros_like(answer)
-            asked, seen = (_stacked(columns, names, len(answer)) for columns in (parents, values))
-            read, slopes = self._slopes(answer, names)
-            wish = least(slopes, asked + forgiven(self._read(was, names) - seen, asked - seen) - read)
-            shrunk = (self._most(image) / wish.abs().flatten(1).amax(1)).clamp(max=1) * changed(parents, values)
-            return shrunk[:, None, None, None] * wish
+            return partial(self._wish, names, parents, values, region) if names else None
 
-        return pull
+        return of_image
+
+    def _wish(
+        self, names: list[str], parents: World, values: World, region: Tensor | None, answer: Tensor, was: Tensor
+    ) -> Tensor:
+        asked, seen = (_stacked(columns, names, len(answer)) for columns in (parents, values))
+        read, slopes = self._slopes(answer, names)
+        gaps = asked + forgiven(self._read(was, names) - seen, asked - seen) - read
+        wish = least(slopes if region is None else slopes * region[:, None, None], gaps)
+        most = self._most(self.graph.image_of(names[0]))
+        shrunk = (most / wish.abs().flatten(1).amax(1)).clamp(max=1) * changed(parents, values)
+        return shrunk[:, None, None, None] * wish
 
     def _most(self, image: str) -> float:
         low, high = cast(Image, self.graph[image]).bounds

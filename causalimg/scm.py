@@ -9,14 +9,13 @@ A counterfactual takes three steps, each a function of its own::
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Seen, Weights, guidable_of
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
 from causalimg.training.randomness import seeded
@@ -28,9 +27,8 @@ Outline = Callable[[Tensor, str], World]
 BATCH = 64
 """So many images are outlined at once."""
 
-Pulls = Callable[[str, World, Tensor, Tensor], Tensor]
-"""A `Pull` on every image: from its name, the values of its parents, what is about to come out, and what would if nothing were
-asked, to the change that is wished."""
+Pulls = Callable[[str, World, Tensor | None], Pull | None]
+"""Who guides an image: from its name, the values of its parents, and its region, to what pulls it, if anything does."""
 
 POSITIONS = 1_000_003
 """The seeds of two variables are so far apart: their draws are independent."""
@@ -114,15 +112,13 @@ class SCM(nn.Module):
         won't do, and for weights of what no such mechanism follows.
         """
         was, given = self._wide(factual, action)
-        checked = self._weights(
-            weights or {}, max(map(len, was.values()), default=0), next(iter(factual.values.values())).device
-        )
+        checked = self._weights(weights or {}, was)
 
         def predict(name: str, parents: World) -> Tensor:
-            options = self._guided(name, parents, checked, pulls)
-            return self._answer(
-                factual, name, parents, options._replace(region=self._mask(factual, name, parents, region))
-            )
+            mask = self._mask(factual, name, parents, region)
+            own = {parent: weight for parent, weight in checked.items() if parent in parents}
+            pull = pulls(name, parents, mask) if pulls and name in self.graph.images else None
+            return self._answer(factual, name, parents, Options(mask, own, pull))
 
         return propagate(self.graph, was, given, predict)
 
@@ -158,13 +154,9 @@ class SCM(nn.Module):
     def _answer(self, factual: Factual, name: str, parents: World, options: Options) -> Tensor:
         return self.mechanisms[name].counterfactual(factual.noise(name), parents, factual.seen(name), options)
 
-    def _guided(self, name: str, parents: World, weights: World, pulls: Pulls | None) -> Options:
-        """What guides the answer of one mechanism, of what was asked for all."""
-        own = {parent: weight for parent, weight in weights.items() if parent in parents}
-        return Options(weights=own, pull=partial(pulls, name, parents) if pulls and name in self.graph.images else None)
-
-    def _weights(self, given: Weights, n: int, device: torch.device) -> dict[str, Tensor]:
-        """`given`, checked: by parent, one for all or one for each of `n` rows."""
+    def _weights(self, given: Weights, seen: World) -> dict[str, Tensor]:
+        """`given`, checked: by parent, one for all or one for each row of what was `seen`."""
+        n, device = max(map(len, seen.values()), default=0), next(iter(seen.values())).device
         followed = [name for m in self.mechanisms.values() if guidable_of(m) for name in m.parents]
         check_known("parent of a mechanism with weights", given, followed)
         weights = {name: torch.as_tensor(w, dtype=torch.float32, device=device) for name, w in given.items()}

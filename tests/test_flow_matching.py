@@ -345,6 +345,22 @@ def test_a_guide_holds_what_was_not_asked_for(model, tmp_path):
     assert drift(ci.Guided(lazy, Threshold())) < 0.6 * drift(lazy)
 
 
+def test_a_guide_makes_up_within_a_region_for_what_may_not_change_outside(model, tmp_path):
+    lazy, test = lazily(model, tmp_path), discs(40, seed=1)
+    half = torch.zeros(16, 16)
+    half[:, :8] = 1.0
+    target = 1.1 * test["area"]
+
+    def left(one):
+        return (
+            (Eye().read(one.do(test, area=target, region=half)["x"], lazy.graph, ["area"])["area"] - target)
+            .abs()
+            .mean()
+        )
+
+    assert left(ci.Guided(lazy, Threshold())) < 0.35 * left(lazy)
+
+
 def test_a_guide_of_what_no_mechanism_can_be_guided_to_is_refused():
     with pytest.raises(ValueError, match="Guidable"):
         ci.Guided(ci.compile(Disc, Threshold()), Threshold())
