@@ -23,8 +23,8 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome
 
 ROOT = Path(__file__).parent.parent
 TESTS = {
-    "mechanisms": ("mechanisms", "hvae", "edited", "flow", "gumbel", "linear_gaussian", "ode"),
-    "guidance": ("guidance", "ode"),
+    "mechanisms": ("mechanisms", "hvae", "edited", "flow", "flow_matching", "gumbel", "linear_gaussian", "ode"),
+    "guidance": ("guidance", "flow_matching", "ode"),
 }
 """By package, the tests that speak of it."""
 
