@@ -10,7 +10,7 @@ from torch import Tensor
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.scm import Factual, Outline
-from causalimg.values import World, widen
+from causalimg.values import World, limits, widen
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 
 Readings = Callable[[Mapping[str, Tensor]], World]
@@ -75,11 +75,13 @@ class Counterfactual(Mapping[str, Tensor]):
         """
         return draw({"counterfactual": self}, path, image)
 
-    def pictures(self, image: str) -> tuple[Pictures, Pictures]:
-        """An image of the first items as it was, and as it would have been, with the structures outlined, and captions."""
-        before, after = self._was[image][:ROWS], self._world[image][:ROWS]
-        captions = [self._caption(row) for row in range(len(before))]
-        return Pictures(before, self._outline(before, image)), Pictures(after, self._outline(after, image), captions)
+    def _before(self, image: str) -> Pictures:
+        images = self._was[image][:ROWS]
+        return Pictures(images, self._outline(images, image))
+
+    def _after(self, image: str) -> Pictures:
+        images = self._world[image][:ROWS]
+        return Pictures(images, self._outline(images, image), [self._caption(row) for row in range(len(images))])
 
     def _caption(self, row: int) -> str:
         return "\n".join(line for name in self.action for line in self._describe(name, row))
@@ -100,13 +102,12 @@ def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, 
 
     Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph.
     """
-    graph = next(iter(answers.values())).graph
-    name = graph.images[0] if image is None else image
-    check_known("image", [name], graph.images)
-    pictures = {heading: answer.pictures(name) for heading, answer in answers.items()}
-    factual = next(iter(pictures.values()))[0]
-    bounds = cast(tuple[float, float], cast(Image, graph[name]).bounds)
-    return draw_grid(factual, {heading: after for heading, (_, after) in pictures.items()}, bounds=bounds, path=path)
+    first = next(iter(answers.values()))
+    name = first.graph.images[0] if image is None else image
+    check_known("image", [name], first.graph.images)
+    before, columns = first._before(name), {heading: answer._after(name) for heading, answer in answers.items()}
+    bounds = limits(cast(Image, first.graph[name]), before.images)
+    return draw_grid(before, columns, bounds=bounds, path=path)
 
 
 def _brief(value: Tensor) -> str:

@@ -32,10 +32,12 @@ class Effects(NamedTuple):
     def of(self, name: str) -> dict[str, Tensor]:
         """The effects on a number or an image, in its unit, (n, ...): "total", "direct" and "indirect".
 
-        Raises ValueError for an unknown variable, and for levels, which have no differences.
+        Raises ValueError for an unknown variable, for one that was set, and for levels, which have no differences.
         """
         graph = self.total.graph
         check_known("variable", [name], graph)
+        if name in self.total.action:
+            raise ValueError(f"{name} was set: no effect took a way to it")
         if graph[name].discrete:
             raise ValueError(f"{name} is one of a few levels: they have no differences; compare the worlds themselves")
         return {way: world[name] - world.factual[name] for way, world in self._asdict().items()}

@@ -4,11 +4,11 @@ From the middle of its way on, a mechanism that is `Guidable` tells what is abou
 reads what would come out if nothing were asked. What was set, or follows from it, is to read as asked; all else is to read the
 same. Wished is the smallest change of pixels that does so, as far as the readings are linear in them::
 
-    d = S Gᵀ (G S Gᵀ)⁻¹ (asked - read)        G: the gradients of the readings, in the region that may change
-                                              S: smooths, since guides are fooled by grain
+    d = S Gᵀ (G S Gᵀ)⁻¹ (asked + e - read)    G: the gradients of the readings, in the region that may change
+    e = e_0 exp(-(moved / e_0)²)              S: smooths, since guides are fooled by grain
 
-What the guide reads wrong of what was seen is forgiven where next to nothing is asked, and the less, the more is asked. So where
-nothing is asked nothing is wished, and answers are continuous in what is.
+What the guide reads wrong of what was seen, e_0, is forgiven where next to nothing is asked, and the less, the more is asked. So
+where nothing is asked nothing is wished, and answers are continuous in what is.
 """
 
 from collections.abc import Mapping

@@ -194,16 +194,16 @@ class CausalModel(SCM):
         warn_of_ignored(self.sensitivities, action)
         return self.predict(factual, action, region=region, weights=weights)
 
-    @torch.no_grad()
     def effects(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Effects:
         """Which way the effects of `interventions` take: the worlds that would have been by every way (what `do` answers), by
         the edges from what is set alone, and by what lies between alone.
 
-        The arguments, and what is raised, are those of `do`. An answer may differ from the factual image in the same region for
-        all three.
+        The arguments, what is raised, and when it warns, are those of `do`, but for `weights`. In all three an image may change
+        where the total may.
         """
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
         action = self.act(factual, **interventions)
+        warn_of_ignored(self.sensitivities, action)
         self._check_answerable(factual, action)
         worlds = self.paths(factual, action, region)
         return Effects(*(self._counterfactual(factual, action, world) for world in worlds))

@@ -122,6 +122,7 @@ class SCM(nn.Module):
 
         return propagate(self.graph, was, given, predict)
 
+    @torch.no_grad()
     def paths(self, factual: Factual, action: World, region: Where = Region()) -> tuple[World, World, World]:
         """The world under `action`, and those in which only the edges from what was set carry it, and only all else.
 
@@ -137,6 +138,10 @@ class SCM(nn.Module):
         def carried(edges: World, others: World) -> World:
             def predict(name: str, _: World) -> Tensor:
                 between = self.parents(others, name)
+                if (
+                    not between.keys() & given.keys()
+                ):  # no edge from what is set: it is as it is with the others as they are
+                    return others[name]
                 parents = between | {cause: edges[cause] for cause in between if cause in given}
                 mask = self._mask(factual, name, self.parents(total, name), region)
                 return self._answer(factual, name, parents, Options(mask, through=between))
@@ -168,15 +173,15 @@ class SCM(nn.Module):
                 )
         return weights
 
-    def _mask(self, factual: Factual, image: str, parents: World, region: Where) -> Tensor | None:
-        value, before = factual.seen(image)
-        rows = max(map(len, parents.values()), default=len(value))
-        if region is None or image not in self.graph.images:
+    def _mask(self, factual: Factual, name: str, parents: World, region: Where) -> Tensor | None:
+        if region is None or name not in self.graph.images:
             return None
+        value, before = factual.seen(name)
+        rows = max(map(len, parents.values()), default=len(value))
         if not isinstance(region, Region | str):
             return as_mask(region, value.shape[1:], rows, value.device)
         near = region if isinstance(region, Region) else Region(structures=(region,))
-        return near.mask(self.graph, image, value, dict(before), parents, lambda: factual.outlines(image))
+        return near.mask(self.graph, name, value, dict(before), parents, lambda: factual.outlines(name))
 
     @torch.no_grad()
     def draw(self, n: int, action: World) -> World:

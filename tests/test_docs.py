@@ -83,6 +83,11 @@ def test_links_and_paths_of_a_page_lead_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_left_to_be_filled_in(name: str) -> None:
+    assert re.findall(r"@[A-Z]+@|TODO|FIXME", PAGES[name]) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_speaks_of_what_there_is(name: str) -> None:
     said = set(re.findall(r"\bci\.([A-Za-z]\w*)", PAGES[name]))
     assert [f"ci.{word}" for word in sorted(said) if not hasattr(causalimg, word)] == []

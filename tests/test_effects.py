@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import causalimg as ci
+from causalimg.guidance.sensitivity import Sensitivity
 
 GRAPH = ci.Graph.of(
     dose=ci.Continuous(),
@@ -79,9 +80,8 @@ def test_the_total_is_what_do_answers_and_all_else_stays():
     model = linear(0.7)
     world = model.sample(5, seed=1)
     found, answer = model.effects(world, pressure=ci.shift(1.0)), model.do(world, pressure=ci.shift(1.0))
-    for name in GRAPH:
-        assert torch.equal(found.total[name], answer[name])
-        assert torch.equal(found.direct["dose"], world["dose"])
+    assert all(torch.equal(found.total[name], answer[name]) for name in GRAPH)
+    assert all(torch.equal(way["dose"], world["dose"]) for way in found)
     assert all(torch.equal(way["pressure"], answer["pressure"]) for way in found)
     near(found.of("x")["direct"], torch.tensor(0.0))  # pressure is no parent of the image
 
@@ -106,6 +106,31 @@ def test_one_item_is_asked_many_questions_and_answered_without_a_batch():
     assert model.effects(one, dose=1.0).direct["x"].shape == (1, 4, 4)
     many = model.effects(one, dose=torch.tensor([1.0, 2.0, 3.0])).of("x")
     assert {name: tuple(change.shape) for name, change in many.items()} == dict.fromkeys(many, (3, 1, 4, 4))
+
+
+def test_every_way_keeps_to_the_region_of_the_total():
+    model = linear(0.7)
+    world, half = model.sample(5, seed=1), torch.zeros(4, 4)
+    half[:, :2] = 1.0
+    for region in (half, ci.Region()):
+        found = model.effects(world, dose=ci.shift(2.0), region=region)
+        near(found.total["x"], model.do(world, dose=ci.shift(2.0), region=region)["x"])
+    free, kept = (model.effects(world, dose=ci.shift(2.0), region=region).of("x") for region in (None, half))
+    for way, change in kept.items():
+        near(change, half * free[way])
+
+
+def test_a_cause_that_is_ignored_is_warned_of():
+    model = linear()
+    model.sensitivities = {"dose": Sensitivity(slope=0.0, change=0.0)}
+    with pytest.warns(UserWarning, match="hardly follows dose"):
+        model.effects(model.sample(2, seed=1), dose=ci.shift(2.0))
+
+
+def test_what_was_set_is_no_effect():
+    model = linear()
+    with pytest.raises(ValueError, match="dose was set"):
+        model.effects(model.sample(2, seed=1), dose=ci.shift(2.0)).of("dose")
 
 
 def test_levels_have_no_differences_and_names_are_checked():

@@ -45,6 +45,8 @@ MECHANISMS = {
     "HVAE": (ci.HVAE(**TINY), ci.Image(shape=(1, 8, 8), parents=BOTH)),
     "HVAE, edited": (ci.Edited(base=ci.HVAE(**TINY), edit=DEFORM), ci.Image(shape=(1, 8, 8), parents=BOTH)),
     "HVAE, edited, root": (ci.Edited(base=ci.HVAE(**TINY), edit=DEFORM), ci.Image(shape=(3, 8, 8))),
+    "HVAE, mediator": (ci.HVAE(**TINY, mediator=True), ci.Image(shape=(1, 8, 8), parents=BOTH)),
+    "HVAE, mediator, root": (ci.HVAE(**TINY, mediator=True), ci.Image(shape=(1, 8, 8))),
     "HVAE, discretised, root": (ci.HVAE(**TINY, likelihood="discretised"), ci.Image(shape=(3, 8, 8))),
     "flow matching": (ci.FlowMatching(**FLOW), ci.Image(shape=(1, 8, 8), parents=BOTH)),
     "flow matching, root": (ci.FlowMatching(**{**FLOW, "steps": 3}), ci.Image(shape=(3, 8, 8))),
@@ -55,6 +57,16 @@ MECHANISMS = {
     "example": (example.LaplaceNoise(), ci.Continuous(parents=BOTH)),
     "example, root": (example.LaplaceNoise(), ci.Continuous()),
 }
+
+
+@pytest.mark.parametrize("kind", [ci.Guidable, ci.Mediated])
+def test_who_says_that_it_heeds_options_has_to_say_how(kind):
+    class Deaf(kind):
+        handles = (ci.Image,)
+        build = noise = predict = abduct = loss = lambda self, *_: None
+
+    with pytest.raises(TypeError, match="abstract method '?counterfactual"):
+        Deaf()
 
 
 @pytest.mark.parametrize("name", MECHANISMS)

@@ -80,14 +80,15 @@ class Edited(Mechanism):
         """See `Mechanism.counterfactual`. What is pulled is the base's answer, by what is wished of the edited one."""
 
         def edited(image: Tensor) -> Tensor:
-            return self.edit(image, seen.parents, parents).clamp(*self.bounds) if parents else image
+            if not parents:
+                return image
+            return laid_into(options.region, self.edit(image, seen.parents, parents).clamp(*self.bounds), image)
 
         def of_edited(pull: Pull) -> Pull:
             return lambda image, was: pull(edited(image), was)
 
         of_base = options._replace(pull=options.pull and of_edited(options.pull))
-        answer = self.base.counterfactual(u, parents, seen, of_base)
-        return laid_into(options.region, edited(answer), answer)
+        return edited(self.base.counterfactual(u, parents, seen, of_base))
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)

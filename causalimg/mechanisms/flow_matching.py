@@ -19,9 +19,9 @@ Models*, Xia et al., 2025, arXiv:2506.14399, with the factual parents in place o
     dx/dt  = (1 - M) v(x~, t, pa) + M [v(x, t, pa) + Σ_k w_k (n(x, t, pa_k) - n(x, t, pa_k-1))]
     dx~/dt = v(x~, t, pa)                                the path of what was seen: it is passed once for all questions
 
-A guide may pull what is in brackets, from t = 0.5 on: x + (1 - t) v tells what is about to come out, x~ + (1 - t) v~ what
-would if nothing were asked, and what is wished of the first is added to v, divided by 1 - t (a guide that reads the estimate of
-the end, as in *Universal Guidance for Diffusion Models*, Bansal et al., 2023, arXiv:2302.07121).
+A guide may pull, from t = 0.5 on: x + (1 - t) dx/dt tells what is about to come out, x~ + (1 - t) dx~/dt what would if nothing
+were asked, and what is wished of the first is added to dx/dt within M, divided by 1 - t (a guide that reads the estimate of the
+end, as in *Universal Guidance for Diffusion Models*, Bansal et al., 2023, arXiv:2302.07121).
 
 n is v, but for what modulates it once fine-tuning has taught that: the network's own weights stay as they were fitted, and so do
 the noise, the likelihood, and samples.
@@ -58,6 +58,7 @@ from causalimg.mechanisms.mechanism import (
     Seen,
     Values,
     Weights,
+    laid_into,
     rows,
 )
 from causalimg.mechanisms.solvers import Path, Velocity, missed, walk
@@ -163,11 +164,11 @@ class FlowMatching(Likelihood, Guidable):
 
     def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
         (start,), pushes = noise = cast(ImageNoise, u)
-        n, follow = rows(u, parents), self._following(seen.parents, parents, options.weights)
-        if options.pull is not None:
-            follow = self._pulled(follow, self._passing(noise, seen.parents), options.pull)
+        n, follow = rows(u, parents), self._following(seen.parents, parents, options.weights or {})
         if options.region is not None:
             follow = _within(options.region, self._passing(noise, seen.parents), follow)
+        if options.pull is not None:
+            follow = self._pulled(follow, self._passing(noise, seen.parents), options.pull, options.region)
         made = walk(follow, widen(start, n), self._times(), widen(pushes, n)).points[-1]
         return self._image(made).clamp(self.low, self.high)
 
@@ -208,15 +209,15 @@ class FlowMatching(Likelihood, Guidable):
         ]
         return lambda x, t: sum((share * velocity(x, t) for share, velocity in counting), torch.zeros_like(x))
 
-    def _pulled(self, follow: Velocity, seen: Passed, pull: Pull) -> Velocity:
-        """`follow`, late in time by as much more as `pull` wishes of what is about to come out of it."""
+    def _pulled(self, follow: Velocity, seen: Passed, pull: Pull, region: Tensor | None) -> Velocity:
+        """`follow`, late in time by as much more as `pull` wishes of what is about to come out of it, within `region`."""
 
         def velocity(x: Tensor, t: float) -> Tensor:
             v = follow(x, t)
             if t < LATE:
                 return v
             ends = [self._image(point + (1 - t) * speed) for point, speed in ((x, v), seen[t])]
-            wish = pull(ends[0], ends[1].expand_as(x))
+            wish = laid_into(region, pull(ends[0], ends[1].expand_as(x)), torch.zeros_like(x))
             return v + 2 * wish / (self.high - self.low) / (1 - t)
 
         return velocity

@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 import torch
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Normal
 
 from causalimg.graph import Image, Variable
 from causalimg.mechanisms.blocks import Stage, double, perceptron
@@ -61,7 +61,7 @@ def _merge_patches(before: int, after: int) -> nn.Module:
 
 
 class Inference(NamedTuple):
-    """Latents, the features they make per resolution (None where finer than all latents), and the posterior of each."""
+    """The latents' noise, the features they make per resolution (None where finer than all latents), and its posteriors."""
 
     noise: Latents
     features: list[Tensor | None]
@@ -69,16 +69,14 @@ class Inference(NamedTuple):
 
     def divergence(self) -> Tensor:
         """KL(q || p) in nats, (batch,)."""
-        return torch.stack([kl_divergence(q, STANDARD).flatten(1).sum(1) for q in self.posteriors]).sum(0)
-
-
-STANDARD = Normal(0.0, 1.0)
+        against_standard = [0.5 * (q.loc.square() + q.variance - 1) - q.scale.log() for q in self.posteriors]
+        return torch.stack([nats.flatten(1).sum(1) for nats in against_standard]).sum(0)
 
 
 class LatentStream(nn.Module):
-    """p(z) and q(z | x, pa), from coarse to fine: z_l = loc + scale ε_l, where the prior's loc and scale follow from z_<l.
+    """p(z) and q(z | x, pa), from coarse to fine: z_l = loc + scale u_l, where the prior's loc and scale follow from z_<l.
 
-    ε_l ~ N(0, 1) a priori; the posterior is one of ε, so that KL depends on shift and scale alone, however narrow the prior of z
+    u_l ~ N(0, 1) a priori; the posterior is one of u, so that KL depends on shift and scale alone, however narrow the prior of z
     has become. With an `embedding` the prior sees the parents too: then z moves with them, and lies between them and the image.
     """
 
@@ -128,7 +126,7 @@ class LatentStream(nn.Module):
         return tuple(torch.randn(n, self.latents[i], *sides[i], device=self.start.device) for i in self.with_z)
 
     def features(self, noise: Latents, embedding: Tensor | None = None) -> list[Tensor | None]:
-        """The features that given latents make, fine to coarse."""
+        """The features that latents of this noise make, fine to coarse."""
         by_level = dict(zip(self.with_z, noise, strict=True))
         return self._run(
             len(noise[0] if embedding is None else embedding), embedding, lambda level, features: by_level[level]

@@ -1,19 +1,20 @@
-"""A hierarchical VAE as an image mechanism, with an exogenous prior.
+"""A hierarchical VAE as an image mechanism, with an exogenous prior, or one that sees the parents.
 
 *High Fidelity Image Counterfactuals with Probabilistic Causal Models* (De Sousa Ribeiro et al., ICML 2023, arXiv:2306.15764).
-Latents z = (z_1, ..., z_L), coarse to fine, and pixel noise ε are the exogenous noise of the image x with parents pa::
+Latents are z = (z_1, ..., z_L), coarse to fine. Their noise u_l and that of the pixels, ε, are the exogenous noise of the image x
+with parents pa::
 
-    z_l ~ p(z_l | z_<l)                      prior: parents have no part in it, so z is exogenous
-    z_l ~ q(z_l | z_<l, x, pa)               posterior: from an encoder that sees the image and its parents
+    z_l = loc_l(z_<l) + scale_l(z_<l) u_l    u_l ~ N(0, 1): the prior, in which parents have no part, so z is exogenous
+    u_l ~ q(u_l | z_<l, x, pa)               posterior: from an encoder that sees the image and its parents
     x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa), pa) = x exactly
-
-With `mediator=True` the prior sees the parents, p(z_l | z_<l, pa): z = loc(pa) + scale(pa) ε_z moves with them, and what is
-abducted of it is ε_z. An effect then takes two ways, by z and past it (see `Mediated`).
 
     nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
 
-Two streams run from coarse to fine. The exogenous one sees z only and carries the prior. The other is modulated by the
-parents (see `blocks`) and makes the image. A counterfactual costs one encoder pass and, per question, one decoder pass.
+With `mediator=True` loc_l and scale_l see the parents as well: z moves with them, and an effect takes two ways, by z and past it
+(see `Mediated`).
+
+Two streams run from coarse to fine. The one of z carries the prior. The other is modulated by the parents (see `blocks`) and
+makes the image. A counterfactual costs one encoder pass and, per question, one decoder pass.
 """
 
 from typing import ClassVar, Literal, cast
@@ -107,19 +108,15 @@ class HVAE(MaximumLikelihood, Mediated):
     def _made(self, u: Noise, parents: Values, through: Values) -> Tensor:
         """The image, whose latents follow `through`, and whose pixels follow `parents`."""
         latents, pixels = cast(ImageNoise, u)
-        n = rows(u, {**parents, **through})
-        features = self.latent.features(latents, self._leading(self._embed(through, n)))
+        n = rows(u, parents)
+        features = self.latent.features(latents, self._embed(through, n) if self.mediator else None)
         loc, scale = self._pixels(features, self._embed(parents, n))
         return self.low + (self.high - self.low) * (loc + scale * pixels).clamp(0, 1)
-
-    def _leading(self, embedding: Tensor | None) -> Tensor | None:
-        """What the prior sees."""
-        return embedding if self.mediator else None
 
     def _infer(self, value: Tensor, parents: Values) -> tuple[Tensor, Inference, Tensor, Tensor]:
         """The image scaled to [0, 1], its latents, and location and scale of its pixels."""
         unit, embedding = (value - self.low) / (self.high - self.low), self._embed(parents, len(value))
-        inferred = self.latent.infer(self.encoder(2 * unit - 1, embedding), self._leading(embedding))
+        inferred = self.latent.infer(self.encoder(2 * unit - 1, embedding), embedding if self.mediator else None)
         return unit, inferred, *self._pixels(inferred.features, embedding)
 
     def _embed(self, parents: Values, n: int) -> Tensor | None:

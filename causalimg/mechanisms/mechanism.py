@@ -17,7 +17,6 @@ Values are in natural units: a continuous variable is float32 of shape (batch,),
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self, Union
 
 import torch
@@ -83,11 +82,11 @@ class Options(NamedTuple):
     `region`: where an image may change, (batch, height, width): 1 where it may, 0 where not. Every mechanism of images heeds it.
     `weights` replace those of a `Guidable` mechanism, by parent; `pull` guides an image of it while that comes about, and
     changes nothing where it wishes for nothing. `through`: parents that what lies within a `Mediated` mechanism follows, in place
-    of those that are given.
+    of those that are given, in as many rows.
     """
 
     region: Tensor | None = None
-    weights: Weights = MappingProxyType({})
+    weights: Weights | None = None
     pull: Pull | None = None
     through: Values | None = None
 
@@ -216,10 +215,18 @@ class Guidable(Mechanism, ABC):
         super().__init__(**settings)
         self.weights: Tensor
 
+    @abstractmethod
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
+        """See `Mechanism.counterfactual`."""
+
 
 class Mediated(Mechanism, ABC):
     """A mechanism with something of its own between the parents and the value, such as latents that move with the parents: its
     `counterfactual` heeds `through` of `Options`."""
+
+    @abstractmethod
+    def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
+        """See `Mechanism.counterfactual`."""
 
 
 def laid_into(region: Tensor | None, answer: Tensor, value: Tensor) -> Tensor:
