@@ -61,12 +61,12 @@ MECHANISMS = {
 
 @pytest.mark.parametrize("kind", [ci.Guidable, ci.Mediated])
 def test_who_says_that_it_heeds_options_has_to_say_how(kind):
-    class Deaf(kind):
+    class Careless(kind):
         handles = (ci.Image,)
         build = noise = predict = abduct = loss = lambda self, *_: None
 
     with pytest.raises(TypeError, match="abstract method '?counterfactual"):
-        Deaf()
+        Careless()
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
