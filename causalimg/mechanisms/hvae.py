@@ -93,7 +93,7 @@ class HVAE(MaximumLikelihood, Mediated):
         return self._made(u, parents, parents)
 
     def counterfactual(self, u: Noise, parents: Values, seen: Seen, options: Options = Options()) -> Tensor:
-        made = self._made(u, parents, parents if options.through is None else options.through)
+        made = self.predict(u, parents) if options.through is None else self._made(u, parents, options.through)
         return laid_into(options.region, made, seen.value)
 
     def abduct(self, value: Tensor, parents: Values) -> ImageNoise:
