@@ -19,7 +19,7 @@ from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
 from causalimg.training.randomness import seeded
-from causalimg.values import World, in_batches, widen
+from causalimg.values import World, count_rows, in_batches, widen
 
 Outline = Callable[[Tensor, str], World]
 """From images (n, channels, height, width), and the name of their variable, to structures by name, bool, (n, height, width)."""
@@ -134,17 +134,16 @@ class SCM(nn.Module):
         """
         was, given = self._wide(factual, action)
         total = self.propagate(factual, action, region)
+        effects = self.graph.descendants(*action) - action.keys()
+        masks = {name: self._mask(factual, name, self.parents(total, name), region) for name in effects}
 
         def carried(edges: World, others: World) -> World:
             def predict(name: str, _: World) -> Tensor:
                 between = self.parents(others, name)
-                if (
-                    not between.keys() & given.keys()
-                ):  # no edge from what is set: it is as it is with the others as they are
-                    return others[name]
+                if not between.keys() & given.keys():
+                    return others[name]  # no edge from what is set: the others make it what it is
                 parents = between | {cause: edges[cause] for cause in between if cause in given}
-                mask = self._mask(factual, name, self.parents(total, name), region)
-                return self._answer(factual, name, parents, Options(mask, through=between))
+                return self._answer(factual, name, parents, Options(masks[name], through=between))
 
             return propagate(self.graph, was, given, predict)
 
@@ -161,7 +160,7 @@ class SCM(nn.Module):
 
     def _weights(self, given: Weights, seen: World) -> dict[str, Tensor]:
         """`given`, checked: by parent, one for all or one for each row of what was `seen`."""
-        n, device = max(map(len, seen.values()), default=0), next(iter(seen.values())).device
+        n, device = count_rows(seen), next(iter(seen.values())).device
         followed = [name for m in self.mechanisms.values() if guidable_of(m) for name in m.parents]
         check_known("parent of a mechanism with weights", given, followed)
         weights = {name: torch.as_tensor(w, dtype=torch.float32, device=device) for name, w in given.items()}

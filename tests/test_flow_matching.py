@@ -355,9 +355,8 @@ def test_a_guide_makes_up_within_a_region_for_what_may_not_change_outside(model,
         return (read - factor * test["area"]).abs().mean()
 
     assert left(ci.Guided(lazy, Threshold()), 1.1) < 0.35 * left(lazy, 1.1)
-    assert left(ci.Guided(model, Threshold()), 1.3) < 0.22 * left(
-        model, 1.3
-    )  # it reads what will come out, region and all
+    # it reads what will come out, region and all
+    assert left(ci.Guided(model, Threshold()), 1.3) < 0.22 * left(model, 1.3)
 
 
 def test_a_guide_of_what_no_mechanism_can_be_guided_to_is_refused():

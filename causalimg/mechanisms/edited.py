@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Image, Variable
-from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen, Values, laid_into
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Seen, Values, laid_into
 
 
 class Edit(Configured, ABC):
@@ -84,11 +84,10 @@ class Edited(Mechanism):
                 return image
             return laid_into(options.region, self.edit(image, seen.parents, parents).clamp(*self.bounds), image)
 
-        def of_edited(pull: Pull) -> Pull:
-            return lambda image, was: pull(edited(image), was)
-
-        of_base = options._replace(pull=options.pull and of_edited(options.pull))
-        return edited(self.base.counterfactual(u, parents, seen, of_base))
+        pull = options.pull
+        if pull is not None:
+            options = options._replace(pull=lambda image, was: pull(edited(image), was))
+        return edited(self.base.counterfactual(u, parents, seen, options))
 
     def prepare(self, value: Tensor, parents: Values) -> None:
         super().prepare(value, parents)
