@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
@@ -170,7 +170,7 @@ class PublishedHVAE(ci.MaximumLikelihood):
         wide = [latents.expand(n, -1, -1, -1) for latents in z]
         return self.decode(parents, n, lambda i, level, h, maps, prior: (wide[i], 0.0))
 
-    def noise(self, n: int) -> Noise:
+    def noise(self, n: int, generator: Generator | None = None) -> Noise:
         device = self.to_loc.weight.device
         parents = {name: torch.zeros(n, device=device) for name in self.parents}
         z = self.decode(parents, n, lambda i, level, h, maps, prior: (prior.sample(), 0.0)).z
@@ -181,7 +181,8 @@ class PublishedHVAE(ci.MaximumLikelihood):
         made = self.again(latents, parents)
         return (made.loc + made.scale * pixels).clamp(0, 1)
 
-    def explain(self, value: Tensor, parents: Values) -> Abduction:
+    def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
+        """As published: it draws from its posterior itself, whatever the `prior`."""
         made = self.infer(value, parents)
         nll = LIKELIHOODS["gaussian"](value, made.loc, made.scale) + made.kl
         return Abduction(ImageNoise(made.z, (value - made.loc) / made.scale), nll)

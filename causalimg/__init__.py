@@ -7,6 +7,7 @@ from causalimg.data import TableError as TableError
 from causalimg.data import phantoms as phantoms
 from causalimg.data import read_table as read_table
 from causalimg.effects import Effects as Effects
+from causalimg.ensemble import Ensemble as Ensemble
 from causalimg.evaluation import Comparison as Comparison
 from causalimg.evaluation import Metric as Metric
 from causalimg.evaluation import Realism as Realism

@@ -1,15 +1,20 @@
-"""A counterfactual is a value: the whole world that would have been, beside the one that was."""
+"""A counterfactual is a value: the whole world that would have been, beside the one that was.
 
-from collections.abc import Callable, Iterator, Mapping
+Abduction leaves some of it open. Asked for several draws of that, the answer is their mean (of levels, the most frequent), and
+knows its spread.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
-from causalimg.scm import Factual, Outline
+from causalimg.scm import Outline
 from causalimg.values import World, limits, widen
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 
@@ -20,17 +25,29 @@ class Counterfactual(Mapping[str, Tensor]):
     """The answer to `do`: a mapping from every variable to its counterfactual value.
 
     `factual` is the world that was, `action` what was set, `measured` what the model's readers read off the new images.
-    A question about one item without a batch dimension is answered without one.
+    A question about one item without a batch dimension is answered without one (`single`). `world`: all draws of every answer,
+    (n * draws, ...), answer by answer.
     """
 
     def __init__(
-        self, graph: Graph, factual: Factual, action: World, world: World, readings: Readings, outline: Outline
+        self,
+        graph: Graph,
+        factual: World,
+        action: World,
+        world: World,
+        readings: Readings,
+        outline: Outline,
+        *,
+        draws: int = 1,
+        single: bool = False,
     ) -> None:
-        n = max(map(len, world.values()))
+        n = max(map(len, world.values())) // draws
         self.graph = graph
-        self._world = world
-        self._was = {name: widen(value, n) for name, value in factual.values.items()}
-        self._single = factual.single and n == 1
+        self._draws, self._set = draws, action
+        self._drawn = {name: value.unflatten(0, (n, draws)) for name, value in world.items()}
+        self._world = {name: _middle(value) for name, value in self._drawn.items()}
+        self._was = {name: widen(value, n) for name, value in factual.items()}
+        self._single = single and n == 1
         self.action = self._as_asked({name: widen(value, n) for name, value in action.items()}, self._single)
         self.factual = self._as_asked(self._was, self._single)
         self._readings = readings
@@ -58,10 +75,43 @@ class Counterfactual(Mapping[str, Tensor]):
         settings = ", ".join(f"{name}={_brief(value)}" for name, value in self.action.items())
         return f"Counterfactual(do({settings}), {', '.join(self)})"
 
+    @property
+    def draws(self) -> World:
+        """Every draw of the answer: (n, draws, ...) by variable."""
+        return self._as_asked(self._drawn, self._single)
+
+    @property
+    def spread(self) -> World:
+        """By how much draws differ, in declared units: their standard deviation, of the shape of the answer. Of levels, the
+        share of draws that are another than the answer. 0 where there is one draw only, too: then it isn't known."""
+        return self._as_asked({name: _spread(value) for name, value in self._drawn.items()}, self._single)
+
+    @cached_property
+    def _read(self) -> World:
+        """What is read off the images of every draw, (n, draws, ...)."""
+        read = self._readings({name: value.flatten(0, 1) for name, value in self._drawn.items()})
+        return {name: value.unflatten(0, (-1, self._draws)) for name, value in read.items()}
+
     @cached_property
     def measured(self) -> World:
-        """What the readers read off the counterfactual images, hard, in declared units."""
-        return self._as_asked(self._readings(self._world), self._single)
+        """What the readers read off the counterfactual images, hard, in declared units; of several draws, the mean."""
+        return self._as_asked({name: _middle(value) for name, value in self._read.items()}, self._single)
+
+    def interval(self, name: str, level: float = 0.9) -> tuple[Tensor, Tensor]:
+        """Between which values `level` of the draws lie, (n,) each: of what is read off the images, or where no reader reads
+        `name`, of the variable itself.
+
+        Raises ValueError for an unknown variable, one that is no number, and an answer of fewer than two draws.
+        """
+        check_known("variable", [name], self.graph)
+        if self.graph[name].discrete or self.graph[name].value_shape:
+            raise ValueError(f"{name} is no number: see `spread`")
+        if self._draws < 2:
+            raise ValueError("one draw has no interval: ask with particles=16, or an Ensemble")
+        drawn = (self._read if name in self._read else self._drawn)[name].double()
+        ends = [drawn.quantile(share, dim=1).float() for share in ((1 - level) / 2, (1 + level) / 2)]
+        low, high = self._as_asked(dict(zip("ab", ends, strict=True)), self._single).values()
+        return low, high
 
     @cached_property
     def measured_before(self) -> World:
@@ -97,6 +147,16 @@ class Counterfactual(Mapping[str, Tensor]):
             yield f"measured {variable.say(reading.item())}"
 
 
+def joined(answers: Sequence[Counterfactual]) -> Counterfactual:
+    """The draws of several answers to one question, of which there is at least one, as one answer."""
+    first = answers[0]
+    world = {name: torch.cat([one._drawn[name] for one in answers], dim=1).flatten(0, 1) for name in first}
+    draws = sum(one._draws for one in answers)
+    return Counterfactual(
+        first.graph, first._was, first._set, world, first._readings, first._outline, draws=draws, single=first._single
+    )
+
+
 def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, image: str | None = None) -> Any:
     """The factual image, then each of `answers` about the same items, under its heading, and its difference.
 
@@ -108,6 +168,19 @@ def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, 
     before, columns = first._before(name), {heading: answer._after(name) for heading, answer in answers.items()}
     bounds = limits(cast(Image, first.graph[name]), before.images)
     return draw_grid(before, columns, bounds=bounds, path=path)
+
+
+def _middle(drawn: Tensor) -> Tensor:
+    """The mean of draws (n, draws, ...), exactly what they are where they are one; of levels, the most frequent."""
+    if not drawn.is_floating_point():
+        return drawn.mode(dim=1).values
+    return drawn[:, 0] + (drawn - drawn[:, :1]).mean(dim=1)
+
+
+def _spread(drawn: Tensor) -> Tensor:
+    if not drawn.is_floating_point():
+        return (drawn != _middle(drawn)[:, None]).float().mean(dim=1)
+    return (drawn - drawn[:, :1]).std(dim=1, correction=int(drawn.shape[1] > 1))
 
 
 def _brief(value: Tensor) -> str:

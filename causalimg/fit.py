@@ -43,7 +43,8 @@ def row_nlls(likelihood: Likelihood, name: str, values: Mapping[str, Tensor], ba
 
     def nll(part: World) -> Tensor:
         parents = {parent: part[parent] for parent in likelihood.parents}
-        return likelihood.explain(part[name], parents).nll / max(1, part[name][0].numel())
+        prior = likelihood.noise(len(part[name]))
+        return likelihood.explain(part[name], parents, prior).nll / max(1, part[name][0].numel())
 
     return _rowwise(nll, likelihood, name, values, batch)
 
@@ -60,9 +61,10 @@ def _rowwise(
 
 def explained(mechanism: Mechanism, value: Tensor, parents: Values) -> Abduction:
     """The noise that explains `value`, and the loss of `fit`; in one pass where that is the likelihood."""
+    prior = mechanism.noise(len(value))
     if isinstance(mechanism, MaximumLikelihood):
-        return mechanism.explain(value, parents)
-    return Abduction(mechanism.abduct(value, parents), mechanism.loss(value, parents))
+        return mechanism.explain(value, parents, prior)
+    return Abduction(mechanism.abduct(value, parents, prior), mechanism.loss(value, parents))
 
 
 def fit_mechanism(

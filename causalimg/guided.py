@@ -22,12 +22,13 @@ from torch.nn.functional import avg_pool2d
 
 from causalimg.counterfactual import Counterfactual
 from causalimg.graph import Continuous, Graph, Image
+from causalimg.guidance.sensitivity import warn_of_ignored
 from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import Pull, guidable_of
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.region import Region, Where
-from causalimg.scm import Factual, Pulls
+from causalimg.scm import Factual
 from causalimg.values import World, widen
 
 RIDGE = 0.1
@@ -71,24 +72,24 @@ class Guided:
         """The fingerprints of who guided the model, and of the reader."""
         return [*self.model.guided_by, fingerprint(self.reader)]
 
-    def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
+    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
         """See `CausalModel.abduct`."""
-        return self.model.abduct(x, seed=seed)
+        return self.model.abduct(x, seed=seed, particles=particles)
 
-    def do(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Counterfactual:
-        """See `CausalModel.do`. Raises ValueError for a reader whose soft readings have no gradient."""
-        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
+    def do(
+        self, x: Any, /, *, seed: int = 0, particles: int = 1, region: Where = Region(), **interventions: Any
+    ) -> Counterfactual:
+        """See `CausalModel.do`; of what the guide reads, it doesn't warn. Raises ValueError for a reader whose soft readings
+        have no gradient."""
+        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed, particles=particles)
         action = self.model.act(factual, **interventions)
-        return self.model.predict(factual, action, region=region, pulls=self._pulls(factual.values))
+        warn_of_ignored(self.model.sensitivities, [name for name in action if name not in self.names])
+        return self.model.predict(factual, action, region=region, pulls=self._pull)
 
-    def _pulls(self, values: World) -> Pulls:
+    def _pull(self, image: str, values: World, parents: World, region: Tensor | None) -> Pull | None:
         """Of answers about items of which `values` were seen."""
-
-        def of_image(image: str, parents: World, region: Tensor | None) -> Pull | None:
-            names = [name for name in self.names if self.graph.image_of(name) == image]
-            return partial(self._wish, names, parents, values, region) if names else None
-
-        return of_image
+        names = [name for name in self.names if self.graph.image_of(name) == image]
+        return partial(self._wish, names, parents, values, region) if names else None
 
     def _wish(
         self, names: list[str], parents: World, values: World, region: Tensor | None, answer: Tensor, was: Tensor

@@ -8,7 +8,7 @@
 Models hold no intervention: every answer is a new value.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual
+from causalimg.draws import Draws
 from causalimg.effects import Effects
 from causalimg.errors import check_known
 from causalimg.fit import check_fitted, fit_mechanism
@@ -36,7 +37,7 @@ from causalimg.training.history import History
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.values import Columns, World, check_allowed, columns
+from causalimg.values import AnyNest, Columns, World, check_allowed, columns, join_rows, map_tensors, widen
 
 
 def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mechanisms: Mechanism) -> "CausalModel":
@@ -172,6 +173,7 @@ class CausalModel(SCM):
         /,
         *,
         seed: int = 0,
+        particles: int = 1,
         region: Where = Region(),
         weights: Weights | None = None,
         **interventions: Any,
@@ -185,11 +187,12 @@ class CausalModel(SCM):
         `region`: where images may change, a `Region`, a structure by name, or a mask (height, width) or (batch, height, width);
         by default near the structures of what changes, and everywhere for causes that are measured nowhere. `weights`: how
         strongly an image follows a parent, where its mechanism is `Guidable`, such as ``weights={"lv_area": 2.0}``.
+        `particles`: so many draws of what abduction leaves open; the answer is their mean, and says their spread.
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, variables that are neither given
         nor readable, and a model that is not fitted. Warns where the image ignores what is set (see `sensitivities`).
         """
-        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
+        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed, particles=particles)
         action = self.act(factual, **interventions)
         warn_of_ignored(self.sensitivities, action)
         return self.predict(factual, action, region=region, weights=weights)
@@ -205,16 +208,17 @@ class CausalModel(SCM):
         action = self.act(factual, **interventions)
         warn_of_ignored(self.sensitivities, action)
         self._check_answerable(factual, action)
-        worlds = self.paths(factual, action, region)
+        worlds = self._drawn(factual, action, lambda of, act: self.paths(of, act, region))
         return Effects(*(self._counterfactual(factual, action, world) for world in worlds))
 
     @torch.no_grad()
-    def abduct(self, x: Any, /, *, seed: int = 0) -> Factual:
-        """What was seen, completed by the readers, with the noise that explains it. Ask it as often as you like: an image is
-        encoded once, when the first answer needs it."""
+    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
+        """What was seen, completed by the readers, with the noise that explains it, or so many draws of it. Ask it as often as
+        you like: an image is encoded once, when the first answer needs it."""
         given = x if hasattr(x, "keys") else {self._only_image(): x}
         known, single = columns(self.graph, given, self.device)
-        return Factual(self, self._filled(known), outline=self.readers.outlines, single=single, seed=seed)
+        draws = Draws.of(known, seed, particles)
+        return Factual(self, self._filled(known), outline=self.readers.outlines, single=single, draws=draws)
 
     def act(self, factual: Factual, /, **interventions: Any) -> World:
         """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
@@ -246,7 +250,21 @@ class CausalModel(SCM):
         what follows from `action` is not fitted.
         """
         self._check_answerable(factual, action)
-        return self._counterfactual(factual, action, self.propagate(factual, action, region, weights, pulls))
+        world = self._drawn(factual, action, lambda of, act: self.propagate(of, act, region, weights, pulls))
+        return self._counterfactual(factual, action, world)
+
+    @staticmethod
+    def _drawn(factual: Factual, action: World, ask: Callable[[Factual, World], AnyNest]) -> AnyNest:
+        """What `ask` gives; where there are several draws of an item, for all of them together, question by question."""
+        n = factual.draws.particles
+        if n == 1:
+            return ask(factual, action)
+        parts = []
+        for row in range(max([factual.n, *map(len, action.values())])):
+            one = {name: widen(value[min(row, len(value) - 1)][None], n) for name, value in action.items()}
+            asked = ask(factual.item(min(row, factual.n - 1)), one)
+            parts.append(map_tensors(lambda value: widen(value, n), asked))
+        return join_rows(parts)
 
     def _check_answerable(self, factual: Factual, action: World) -> None:
         if factual.scm is not self:
@@ -256,7 +274,8 @@ class CausalModel(SCM):
         check_fitted(self.mechanisms, self.graph.descendants(*action) - action.keys())
 
     def _counterfactual(self, factual: Factual, action: World, world: World) -> Counterfactual:
-        return Counterfactual(self.graph, factual, action, world, self._read, self.readers.outlines)
+        of = self.graph, factual.values, action, world, self._read, self.readers.outlines
+        return Counterfactual(*of, draws=factual.draws.particles, single=factual.single)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one."""
@@ -265,8 +284,7 @@ class CausalModel(SCM):
             if len(value) not in (1, n):
                 raise ValueError(f"do({name}=...): {len(value)} values for {n} samples")
         check_fitted(self.mechanisms, self.graph.variables.keys() - action.keys())
-        with seeded(seed, self.device):
-            return self.draw(n, action)
+        return self.draw(n, action, seed)
 
     def measure(self, world: Columns | Tensor) -> World:
         """What the readers read off the images of `world` (or off an image), hard, in declared units."""

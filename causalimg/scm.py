@@ -11,14 +11,14 @@ A counterfactual takes three steps, each a function of its own::
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from causalimg.draws import Draws
 from causalimg.errors import check_known
 from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
-from causalimg.training.randomness import seeded
 from causalimg.values import World, count_rows, in_batches, widen
 
 Outline = Callable[[Tensor, str], World]
@@ -27,19 +27,16 @@ Outline = Callable[[Tensor, str], World]
 BATCH = 64
 """So many images are outlined at once."""
 
-Pulls = Callable[[str, World, Tensor | None], Pull | None]
-"""Who guides an image: from its name, the values of its parents, and its region, to what pulls it, if anything does."""
-
-POSITIONS = 1_000_003
-"""The seeds of two variables are so far apart: their draws are independent."""
+Pulls = Callable[[str, World, World, Tensor | None], Pull | None]
+"""Who guides an image: from its name, what was seen, the values of its parents, and its region, to what pulls it, if anything."""
 
 
 class Factual:
     """What was seen of `n` items, and the noise that explains it: abducted when an answer first needs it, and kept.
 
-    `values`: every variable, (n, ...). `single`: it was one item, without a batch dimension. The noise of a variable is drawn
-    with `seed`, the same whichever questions are asked before, unless it is given as `noise`. `outline` finds the structures of
-    images, which say where an answer may change; without it, an answer may change everywhere.
+    `values`: every variable, (n, ...). `single`: it was one item, without a batch dimension. What abduction leaves open is drawn
+    as `draws` say, by default once for each item; or the noise of a variable is given as `noise`. `outline` finds the structures
+    of images, which say where an answer may change; without it, an answer may change everywhere.
     """
 
     def __init__(
@@ -50,11 +47,13 @@ class Factual:
         *,
         outline: Outline | None = None,
         single: bool = False,
-        seed: int = 0,
+        draws: Draws | None = None,
     ) -> None:
-        self.scm, self.values, self.single, self.seed = scm, values, single, seed
+        self.scm, self.values, self.single = scm, values, single
+        self.draws = Draws.of(values) if draws is None else draws
         self._noise, self._outline = dict(noise or {}), outline
         self._outlines: dict[str, World] = {}
+        self._items: dict[int, Factual] = {}
 
     @property
     def n(self) -> int:
@@ -67,13 +66,18 @@ class Factual:
 
     @torch.no_grad()
     def noise(self, name: str) -> Noise:
-        """The noise of a variable, (n, ...)."""
+        """The noise of a variable, (n, ...); of one item with several draws, as many rows."""
         if name not in self._noise:
-            value, parents = self.seen(name)
-            position = list(self.scm.graph).index(name)
-            with seeded(self.seed + POSITIONS * position, value.device):
-                self._noise[name] = self.scm.mechanisms[name].abduct(value, parents)
+            mechanism = self.scm.mechanisms[name]
+            self._noise[name] = mechanism.abduct(*self.seen(name), self.draws.prior(mechanism, name))
         return self._noise[name]
+
+    def item(self, i: int) -> "Factual":
+        """Item `i` by itself, with all its draws. It is kept: what was abducted for one question serves the next."""
+        if i not in self._items:
+            values = {name: value[i : i + 1] for name, value in self.values.items()}
+            self._items[i] = Factual(self.scm, values, outline=self._outline, draws=self.draws.one(i))
+        return self._items[i]
 
     def outlines(self, image: str) -> World:
         """The structures of an image, (n, height, width), bool, by name: found when an answer first needs them, and kept."""
@@ -117,7 +121,7 @@ class SCM(nn.Module):
         def predict(name: str, parents: World) -> Tensor:
             mask = self._mask(factual, name, parents, region)
             own = {parent: weight for parent, weight in checked.items() if parent in parents}
-            pull = pulls(name, parents, mask) if pulls and name in self.graph.images else None
+            pull = pulls(name, factual.values, parents, mask) if pulls and name in self.graph.images else None
             return self._answer(factual, name, parents, Options(mask, own, pull))
 
         return propagate(self.graph, was, given, predict)
@@ -183,8 +187,11 @@ class SCM(nn.Module):
         return near.mask(self.graph, name, value, dict(before), parents, lambda: factual.outlines(name))
 
     @torch.no_grad()
-    def draw(self, n: int, action: World) -> World:
+    def draw(self, n: int, action: World, seed: int = 0) -> World:
         """`n` samples of the observational (no action) or the interventional distribution."""
-        given = {name: widen(value, n) for name, value in action.items()}
-        draw = lambda name, parents: self.mechanisms[name].predict(self.mechanisms[name].noise(n), parents)  # noqa: E731
+        given, generator = {name: widen(value, n) for name, value in action.items()}, Generator().manual_seed(seed)
+
+        def draw(name: str, parents: World) -> Tensor:
+            return self.mechanisms[name].predict(self.mechanisms[name].noise(n, generator), parents)
+
         return propagate(self.graph, {}, given, draw)

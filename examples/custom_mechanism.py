@@ -22,8 +22,9 @@ class LaplaceNoise(ci.MaximumLikelihood):
         super().prepare(value, parents)
         self.unit.copy_(torch.stack([value.mean(), value.std()]))
 
-    def noise(self, n: int) -> Tensor:
-        return Laplace(torch.zeros_like(self.unit[0]), 1.0).sample((n,))
+    def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        half = torch.rand(n, generator=generator).to(self.unit) - 0.5
+        return Laplace(torch.zeros_like(self.unit[0]), 1.0).icdf(half + 0.5)
 
     def given(self, parents: dict[str, Tensor], n: int) -> Laplace:
         m, log_s = self.network(parents, n).T
@@ -33,6 +34,6 @@ class LaplaceNoise(ci.MaximumLikelihood):
         v = self.given(parents, max(map(len, (u, *parents.values()))))
         return v.loc + v.scale * u
 
-    def explain(self, value: Tensor, parents: dict[str, Tensor]) -> ci.Abduction:
+    def explain(self, value: Tensor, parents: dict[str, Tensor], prior: Tensor) -> ci.Abduction:
         v = self.given(parents, len(value))
         return ci.Abduction((value - v.loc) / v.scale, -v.log_prob(value))

@@ -51,13 +51,13 @@ class Zoomed(ci.MaximumLikelihood):
     def exact(self, parents: dict[str, torch.Tensor]) -> torch.Tensor:
         return parents["head_area"] / field_mm2(parents["pixel_mm"])
 
-    def noise(self, n: int) -> torch.Tensor:
-        return torch.randn(n, device=self.s.device)
+    def noise(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return torch.randn(n, generator=generator).to(self.s)
 
     def predict(self, u: torch.Tensor, parents: dict[str, torch.Tensor]) -> torch.Tensor:
         return (self.exact(parents) * (self.s * u).exp()).clamp(*SHOWN)
 
-    def explain(self, value: torch.Tensor, parents: dict[str, torch.Tensor]) -> ci.Abduction:
+    def explain(self, value: torch.Tensor, parents: dict[str, torch.Tensor], prior: torch.Tensor) -> ci.Abduction:
         exact = self.exact(parents).log()
         return ci.Abduction((value.log() - exact) / self.s, -LogNormal(exact, self.s).log_prob(value))
 

@@ -25,18 +25,18 @@ class Linear(ci.Mechanism):
     def build(self):
         self.fitted.fill_(True)
 
-    def noise(self, n):
-        return torch.randn(n, *self.variable.value_shape)
+    def noise(self, n, generator=None):
+        return torch.randn(n, *self.variable.value_shape, generator=generator)
 
     def predict(self, u, parents):
         dose, area = (parents[name].view(-1, 1, 1, 1) for name in ("dose", "area"))
         return DOSE_IN_X * dose * PATTERNS[0] + (AREA_IN_X * PATTERNS[1] + self.crossed * dose * PATTERNS[0]) * area + u
 
-    def abduct(self, value, parents):
+    def abduct(self, value, parents, prior):
         return value - self.predict(torch.zeros_like(value), parents)
 
     def loss(self, value, parents):
-        return self.abduct(value, parents).square().flatten(1).sum(1)
+        return self.abduct(value, parents, None).square().flatten(1).sum(1)
 
 
 def linear(crossed=0.0):

@@ -35,13 +35,13 @@ class Brush(ci.MaximumLikelihood):
     def build(self):
         self.abductions = 0
 
-    def noise(self, n):
+    def noise(self, n, generator=None):
         return ci.ImageNoise((torch.zeros(n, 1, 1, 1),), torch.full((n, *self.variable.value_shape), self.grain))
 
     def predict(self, u, parents):
         return draw(**parents) + u.latents[0] + u.pixels
 
-    def explain(self, value, parents):
+    def explain(self, value, parents, prior):
         self.abductions += 1
         left = value - draw(**parents)
         z = left.mean((1, 2, 3), keepdim=True) + self.bias
@@ -56,13 +56,13 @@ class Plain(ci.MaximumLikelihood):
     def build(self):
         pass
 
-    def noise(self, n):
+    def noise(self, n, generator=None):
         return torch.zeros(n, *self.variable.value_shape)
 
     def predict(self, u, parents):
         return draw(**parents) + u
 
-    def explain(self, value, parents):
+    def explain(self, value, parents, prior):
         return ci.Abduction(value - draw(**parents), torch.zeros(len(value)))
 
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from mechanism_calls import abduct, explain
 from test_guidance import Eye
 from test_model import Disc, Threshold, discs
 
@@ -97,7 +98,7 @@ def test_pushed_by_what_it_missed_a_walk_passes_the_points_of_another():
 
 def test_its_likelihood_is_that_of_the_normal_that_it_draws_from():
     flow, (image, parents) = bound(Normal, steps=120, begin=1.0), family()
-    u, nll = flow.explain(image, parents)
+    u, nll = explain(flow, image, parents)
     unit = 2 * image - 1
     exact = torch.distributions.Normal(flow.mean(parents), flow.spread).log_prob(unit) + math.log(2)
     torch.testing.assert_close(nll, -exact.flatten(1).sum(1), rtol=1e-3, atol=0.05)
@@ -108,22 +109,22 @@ def test_what_is_flat_gets_the_noise_of_its_draw_and_so_does_every_row_alone():
     flow, (_, parents) = bound(Normal, steps=40), family()
     flow.spread = 1e-3  # as flat as a black background
     flat = (flow.mean(parents) + 1).expand(6, 1, 8, 8) / 2
-    torch.manual_seed(0)
-    (start,), residual = flow.abduct(flat, parents)
+    drawn = flow.noise(6)
+    (start,), residual = flow.abduct(flat, parents, drawn)
     assert start.std() == pytest.approx(1, abs=0.2)
     assert residual.abs().max() < 0.01
-    torch.manual_seed(0)
-    alone = flow.abduct(flat[3:4], {name: column[3:4] for name, column in parents.items()})
+    one = {name: column[3:4] for name, column in parents.items()}
+    alone = flow.abduct(flat[3:4], one, ci.ImageNoise((drawn.latents[0][3:4],), drawn.pixels[3:4]))
     torch.testing.assert_close(alone.latents[0], start[3:4])
     lost = bound(Normal, steps=40, begin=1.0)
     lost.spread = 1e-3
-    assert lost.abduct(flat, parents).latents[0].std() < 0.2
+    assert abduct(lost, flat, parents).latents[0].std() < 0.2
 
 
 def test_a_likelihood_is_in_units_of_an_image_in_0_to_1():
     (image, parents), shape = family(), {"steps": 4}
-    wide = bound(Normal, bounds=(-100, 300), **shape).explain(400 * image - 100, parents)
-    torch.testing.assert_close(wide.nll, bound(Normal, **shape).explain(image, parents).nll, rtol=1e-4, atol=1e-2)
+    wide = explain(bound(Normal, bounds=(-100, 300), **shape), 400 * image - 100, parents)
+    torch.testing.assert_close(wide.nll, explain(bound(Normal, **shape), image, parents).nll, rtol=1e-4, atol=1e-2)
 
 
 def test_the_loss_is_least_at_the_velocity_that_makes_the_data():
@@ -141,7 +142,7 @@ def test_the_loss_is_least_at_the_velocity_that_makes_the_data():
 def answer(flow, image, before, after, region=None, **weights):
     with torch.no_grad():
         return flow.counterfactual(
-            flow.abduct(image, before), after, ci.Seen(image, before), ci.Options(region, weights)
+            abduct(flow, image, before), after, ci.Seen(image, before), ci.Options(region, weights)
         )
 
 
@@ -213,14 +214,14 @@ def test_the_path_of_what_was_seen_is_passed_once_for_all_questions(monkeypatch)
     plain, evaluated = flow.velocity, []
     monkeypatch.setattr(flow, "velocity", lambda *given: (evaluated.append(len(given[0])), plain(*given))[1])
     region, seen = torch.ones(6, 8, 8), ci.Seen(image, parents)
-    u = flow.abduct(image, parents)
+    u = abduct(flow, image, parents)
     assert len(evaluated) == 4  # a step each, and the velocity with which the noise is left
     for years in (10, 20):
         flow.counterfactual(u, parents | {"age": parents["age"] + years}, seen, ci.Options(region))
     assert len(evaluated) == 4 + 2 * 3
     after, inside = parents | {"age": parents["age"] + 10}, region / 2
     expected = answer(flow, image, parents, after, inside)
-    flow.abduct(image.flip(0), parents)  # another's path is not taken for this one
+    abduct(flow, image.flip(0), parents)  # another's path is not taken for this one
     torch.testing.assert_close(flow.counterfactual(u, after, seen, ci.Options(inside)), expected)
 
 
@@ -228,7 +229,7 @@ def test_what_a_few_steps_miss_of_the_image_mends_the_answer():
     flow, (image, parents) = bound(Normal, steps=4, begin=1.0), family()
     after = parents | {"age": parents["age"] + 10}
     exact, seen = answer(bound(Normal, steps=100, begin=1.0), image, parents, after), ci.Seen(image, parents)
-    u = flow.abduct(image, parents)
+    u = abduct(flow, image, parents)
     mended, bare = (
         (flow.counterfactual(noise, after, seen) - exact).abs().mean() for noise in (u, u._replace(pixels=0 * u.pixels))
     )
@@ -411,7 +412,7 @@ def test_a_guide_of_one_image_leaves_the_other_alone():
 
 def test_a_pull_is_heeded_late_and_where_the_region_lets_it():
     flow, (image, parents) = stirred(), family()
-    u, seen, asked = flow.abduct(image, parents), ci.Seen(image, parents), []
+    u, seen, asked = abduct(flow, image, parents), ci.Seen(image, parents), []
 
     def pulled(wish, **options):
         def pull(answer, was):
@@ -447,7 +448,7 @@ def test_an_edit_on_top_is_what_a_pull_sees():
     torch.manual_seed(0)
     edited = ci.Edited(base=ci.FlowMatching(**TINY), edit=Bright()).bind(graph, "x")
     (image, parents), asked = family(), []
-    u, seen, after = edited.abduct(image, parents), ci.Seen(image, parents), parents | {"age": parents["age"] + 5}
+    u, seen, after = abduct(edited, image, parents), ci.Seen(image, parents), parents | {"age": parents["age"] + 5}
 
     def pull(answer, was):
         asked.append((answer - was).mean().item())
@@ -532,7 +533,7 @@ def test_fine_tuning_teaches_what_is_asked_and_leaves_the_flow_as_it_was_fitted(
     flow.weights.fill_(0.3)  # it follows too little
     lazy = miss(tuned, test)
     plain = flow.abduct
-    monkeypatch.setattr(flow, "abduct", lambda x, parents: (abducted.append(len(x)), plain(x, parents))[1])
+    monkeypatch.setattr(flow, "abduct", lambda x, *others: (abducted.append(len(x)), plain(x, *others))[1])
     guidance = [ci.Target(eye), ci.Plausibility()]
     recipe = ci.Recipe(steps=30, batch=12, lr=1e-2, ema=0.5, log_every=10, warmup=5)
     history = tuned.finetune(discs(48, seed=2), guidance=guidance, view=ci.View(jitter=0), recipe=recipe)

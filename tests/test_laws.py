@@ -142,8 +142,8 @@ def test_the_laws_can_fail():
     """A mechanism that forgets its noise breaks the first law: the tests above are not vacuous."""
 
     class NoMemory(ci.LinearGaussian):
-        def explain(self, value, parents):
-            u, nll = super().explain(value, parents)
+        def explain(self, value, parents, prior):
+            u, nll = super().explain(value, parents, prior)
             return ci.Abduction(torch.zeros_like(u), nll)
 
     graph = ci.Graph.of(a=ci.Continuous(), b=ci.Continuous(parents=["a"]))

@@ -86,13 +86,13 @@ class Sound(ci.MaximumLikelihood):
     def mean(self, parents):
         return self.w * (parents["age"] - 50) / 50 + self.b
 
-    def noise(self, n):
-        return torch.randn(n)
+    def noise(self, n, generator=None):
+        return torch.randn(n, generator=generator)
 
     def predict(self, u, parents):
         return self.mean(parents) + self.s.exp() * u
 
-    def explain(self, value, parents):
+    def explain(self, value, parents, prior):
         u = (value - self.mean(parents)) / self.s.exp()
         return ci.Abduction(u, 0.5 * u.square() + self.s + 0.5 * math.log(2 * math.pi))
 
@@ -101,8 +101,8 @@ CHILD = ci.Graph.of(age=AGE, v=ci.Continuous(parents=["age"]))
 
 
 class OneTooMany(Sound):
-    def noise(self, n):
-        return super().noise(max(n, 1))
+    def noise(self, n, generator=None):
+        return super().noise(max(n, 1), generator)
 
 
 class Double(Sound):
@@ -111,14 +111,14 @@ class Double(Sound):
 
 
 class Named(Sound):
-    def explain(self, value, parents):
-        u, nll = super().explain(value, parents)
+    def explain(self, value, parents, prior):
+        u, nll = super().explain(value, parents, prior)
         return ci.Abduction((u,), nll)
 
 
 class Cooled(Sound):
-    def explain(self, value, parents):
-        u, nll = super().explain(value, parents)
+    def explain(self, value, parents, prior):
+        u, nll = super().explain(value, parents, prior)
         return ci.Abduction(0.9 * u, nll)
 
 
@@ -126,19 +126,19 @@ class Crowded(Sound):
     def predict(self, u, parents):
         return super().predict(u, parents) + self.b * parents["age"].mean()
 
-    def explain(self, value, parents):
-        return super().explain(value - self.b * parents["age"].mean(), parents)
+    def explain(self, value, parents, prior):
+        return super().explain(value - self.b * parents["age"].mean(), parents, prior)
 
 
 class Summed(Sound):
-    def explain(self, value, parents):
-        u, nll = super().explain(value, parents)
+    def explain(self, value, parents, prior):
+        u, nll = super().explain(value, parents, prior)
         return ci.Abduction(u, nll.sum())
 
 
 class Detached(Sound):
-    def explain(self, value, parents):
-        u, nll = super().explain(value, parents)
+    def explain(self, value, parents, prior):
+        u, nll = super().explain(value, parents, prior)
         return ci.Abduction(u, nll.detach() + 0 * self.w)
 
 
@@ -148,8 +148,8 @@ class Deaf(Sound):
 
 
 class WrongPoint(Sound):
-    def explain(self, value, parents):
-        u, nll = super().explain(value, parents)
+    def explain(self, value, parents, prior):
+        u, nll = super().explain(value, parents, prior)
         return ci.Abduction(u, nll - 2 * self.s)
 
 
@@ -183,13 +183,42 @@ class OneByOne(Sound):
 class Forked(Sound):
     """The noise of `abduct` is not that of `explain`."""
 
-    def abduct(self, value, parents):
-        return -super().abduct(value, parents)
+    def abduct(self, value, parents, prior):
+        return -super().abduct(value, parents, prior)
+
+
+class Fresh(Sound):
+    """What explains a value is drawn anew at every call."""
+
+    def build(self):
+        super().build()
+        self.drawn = 0.0
+
+    def explain(self, value, parents, prior):
+        self.drawn = torch.randn(())
+        return super().explain(value - self.drawn, parents, prior)
+
+    def predict(self, u, parents):
+        return super().predict(u, parents) + self.drawn
+
+
+class OneDraw(Sound):
+    """One value is explained by the first draw alone."""
+
+    def noise(self, n, generator=None):
+        return torch.randn(n, 2, generator=generator)
+
+    def predict(self, u, parents):
+        return super().predict(u.sum(1), parents)
+
+    def explain(self, value, parents, prior):
+        u, nll = super().explain(value, parents, prior)
+        return ci.Abduction(torch.stack([prior[: len(u), 0], u - prior[: len(u), 0]], 1), nll)
 
 
 class InPlace(Sound):
-    def explain(self, value, parents):
-        return super().explain(value.add_(1), parents)
+    def explain(self, value, parents, prior):
+        return super().explain(value.add_(1), parents, prior)
 
 
 BROKEN = {
@@ -207,6 +236,8 @@ BROKEN = {
     Blind: "counterfactual under the parents that were seen",
     OneByOne: "with the noise of one sample",
     Forked: "noise  of explain is not that of abduct",
+    Fresh: "another noise at the second call",
+    OneDraw: "of one value is another",
     InPlace: "v, which was given, is changed in place",
 }
 

@@ -32,13 +32,13 @@ class LinearODE(ci.Mechanism):
             x = x + step * self.velocity(x + step / 2 * self.velocity(x, parents), parents)
         return x
 
-    def noise(self, n):
-        return torch.randn(n, *self.variable.value_shape)
+    def noise(self, n, generator=None):
+        return torch.randn(n, *self.variable.value_shape, generator=generator)
 
     def predict(self, u, parents):
         return self.solve(u, parents, 1 / STEPS).clamp(0, 1)
 
-    def abduct(self, value, parents):
+    def abduct(self, value, parents, prior):
         return self.solve(value, parents, -1 / STEPS)
 
     def loss(self, value, parents):

@@ -57,13 +57,13 @@ class Painter(ci.Mechanism):
     def build(self):
         pass
 
-    def noise(self, n):
+    def noise(self, n, generator=None):
         return torch.zeros(n, *self.variable.value_shape)
 
     def predict(self, u, parents):
         return u + draw(**{name: value if name in self.follows else 0 * value for name, value in parents.items()})
 
-    def abduct(self, value, parents):
+    def abduct(self, value, parents, prior):
         return value - self.predict(self.noise(len(value)), parents)
 
     def loss(self, value, parents):
@@ -224,7 +224,7 @@ def test_it_is_measured_on_few_rows_that_are_held_out_if_there_are_any(monkeypat
     model = compiled("area", "shade", "mark")
     abduct = model.mechanisms["x"].abduct
     monkeypatch.setattr(
-        model.mechanisms["x"], "abduct", lambda value, pa: asked.append(pa["area"]) or abduct(value, pa)
+        model.mechanisms["x"], "abduct", lambda value, pa, prior: asked.append(pa["area"]) or abduct(value, pa, prior)
     )
     model.fit(WORLD, values, **SHORT)
     (rows,) = asked

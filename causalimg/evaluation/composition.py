@@ -3,7 +3,7 @@
 *Measuring axiomatic soundness of counterfactual image models* (Monteiro et al., ICLR 2023, arXiv:2303.01274). With f the image's
 mechanism and τ the temperature of its pixels' noise (see `temper`), composition is a distance in grey levels::
 
-    x_{t+1} = f(τ · u_t, pa),  u_t = abduct(x_t, pa);     |x_T − x_0| after T cycles of doing nothing
+    x_{t+1} = f(τ · u_t, pa),  u_t = abduct(x_t, pa, ·);     |x_T − x_0| after T cycles of doing nothing
 
 With the pixels' noise (τ = 1) it holds by construction, and is a test of the code. Without it (τ = 0) it says how much of the
 image the latents hold; what they don't, a counterfactual can only copy.
@@ -76,7 +76,7 @@ def cycles(mechanism: Mechanism, name: str, values: Mapping[str, Tensor], tau: f
     distances = {}
     with seeded(0, device):
         for t in range(1, max(CYCLES) + 1):
-            u = mechanism.abduct(x, parents)
+            u = mechanism.abduct(x, parents, mechanism.noise(len(x)))
             if tau != 1 and not isinstance(u, ImageNoise):
                 return {}
             x = mechanism.predict(temper(u, tau), parents)
@@ -120,7 +120,8 @@ def redrawn(mechanism: Mechanism, name: str, values: Mapping[str, Tensor]) -> Te
 
     def redraw(part: World) -> Tensor:
         parents = {parent: part[parent] for parent in mechanism.parents}
-        abducted, fresh = mechanism.abduct(part[name], parents), mechanism.noise(len(part[name]))
+        prior, fresh = (mechanism.noise(len(part[name])) for _ in range(2))
+        abducted = mechanism.abduct(part[name], parents, prior)
         pixels = cast(ImageNoise, fresh).pixels
         return mechanism.predict(cast(ImageNoise, abducted)._replace(pixels=pixels), parents).cpu()
 

@@ -10,6 +10,7 @@ mean, so its slope on perfect answers is below 1, and a weight that makes it 1 o
 
 import torch
 
+from causalimg.draws import Draws
 from causalimg.guidance.sensitivity import misses, rows_to_ask
 from causalimg.mechanisms.mechanism import guidable_of
 from causalimg.readers import Reader
@@ -37,7 +38,8 @@ def calibrate(
     weighted = {name: one for name in scm.graph.images if (one := guidable_of(scm.mechanisms[name]))}
     if not weighted:
         return {}
-    factual = Factual(scm, rows_to_ask(values, ROWS), outline=outline, seed=seed)
+    asked = rows_to_ask(values, ROWS)
+    factual = Factual(scm, asked, outline=outline, draws=Draws.of(asked, seed))
     found: list[dict[str, float]] = []
     for weight in GRID:
         for mechanism in weighted.values():

@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
+from causalimg.draws import Draws
 from causalimg.fit import check_fitted
 from causalimg.graph import Categorical, Continuous, Graph, Image, Variable
 from causalimg.readers import Reader
@@ -72,7 +73,7 @@ def sensitivity(
     targets = {name: cause.targets for name, cause in causes.items()}
 
     def ask(part: tuple[World, World]) -> dict[str, World]:
-        return _asked(Factual(scm, part[0], outline=outline, seed=seed), causes, part[1], values)
+        return _asked(Factual(scm, part[0], outline=outline, draws=Draws.of(part[0], seed)), causes, part[1], values)
 
     return _summaries(scm.graph, targets, in_batches(ask, (values, targets), BATCH) if causes else {})
 

@@ -22,7 +22,7 @@ from causalimg.guidance.imagined import Imagined
 from causalimg.guidance.samplers import Sampler
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View, jitter
-from causalimg.mechanisms.mechanism import Noise, Options, Seen, temper
+from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Seen, temper
 from causalimg.propagation import propagate_rows
 from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines, readers_of
@@ -148,7 +148,7 @@ class GuidedStep(nn.Module):
         if self.constraint is not None or not self.mechanism.unwrapped.abducts_once:
             return ()
         family = {name: values[name] for name in (self.image, *self.mechanism.parents)}
-        return (in_batches(lambda part: self.mechanism.abduct(*self._seen(part)), family, BATCH),)
+        return (in_batches(lambda part: _abducted(self.mechanism, self._seen(part)), family, BATCH),)
 
     def _seen(self, values: World) -> Seen:
         return Seen(values[self.image], self.scm.parents(values, self.image))
@@ -181,7 +181,7 @@ class GuidedStep(nn.Module):
             return batch.noise[0], None
         seen = self._seen(batch.values)
         if self.constraint is None:
-            return self.mechanism.abduct(*seen), None
+            return _abducted(self.mechanism, seen), None
         u, loss = explained(self.mechanism, *seen)
         return u, loss / self.pixels
 
@@ -221,7 +221,7 @@ class GuidedStep(nn.Module):
         drawn = self.sampler(values, self.intervened)
         follow = [n for n in self.others if n in self.scm.graph.descendants(*drawn.rows)]
         seen = {n: Seen(values[n], self.scm.parents(values, n)) for n in follow}
-        noise = {n: self.scm.mechanisms[n].abduct(*seen[n]) for n in follow}
+        noise = {n: _abducted(self.scm.mechanisms[n], seen[n]) for n in follow}
         known = {name: values[name] for name in self.others}
 
         def predict(name: str, parents: World) -> Tensor:
@@ -254,6 +254,10 @@ def causes_read(graph: Graph, image: str, terms: Iterable[Term]) -> list[str]:
     """The causes of `image` that terms read: what training sets."""
     names = dict.fromkeys(name for term in terms for _, name in term.reads)
     return [name for name in names if image in graph.descendants(name)]
+
+
+def _abducted(mechanism: Mechanism, seen: Seen) -> Noise:
+    return mechanism.abduct(*seen, mechanism.noise(len(seen.value)))
 
 
 def _spread(graph: Graph, data: World, name: str) -> Tensor:

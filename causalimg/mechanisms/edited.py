@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Self, cast
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.graph import Image, Variable
@@ -64,14 +64,14 @@ class Edited(Mechanism):
         if self.parents:  # an image without causes is never asked about: its edit stays unbuilt
             self.edit = self.edit.built(cast(Image, self.variable), self.parents)
 
-    def noise(self, n: int) -> Noise:
-        return self.base.noise(n)
+    def noise(self, n: int, generator: Generator | None = None) -> Noise:
+        return self.base.noise(n, generator)
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         return self.base.predict(u, parents)
 
-    def abduct(self, value: Tensor, parents: Values) -> Noise:
-        return self.base.abduct(value, parents)
+    def abduct(self, value: Tensor, parents: Values, prior: Noise) -> Noise:
+        return self.base.abduct(value, parents, prior)
 
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         return self.base.loss(value, parents)

@@ -20,13 +20,21 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from pyro.distributions.transforms import AffineTransform, ComposeTransform
 from pyro.distributions.transforms.spline import ConditionedSpline
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.distributions import Transform
 from torch.nn.functional import softplus
 
 from causalimg.graph import Continuous
 from causalimg.mechanisms.context import Hypernetwork
-from causalimg.mechanisms.mechanism import OF_NUMBERS, Abduction, MaximumLikelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import (
+    OF_NUMBERS,
+    Abduction,
+    MaximumLikelihood,
+    Noise,
+    Values,
+    rows,
+    standard_normal,
+)
 from causalimg.mechanisms.supports import Standardise
 from causalimg.training.recipe import Recipe
 
@@ -58,9 +66,9 @@ class ConditionalFlow(MaximumLikelihood):
         self.center.copy_(value.mean())
         self.scale.copy_(torch.where(spread > 0, spread, 1.0))
 
-    def noise(self, n: int) -> Tensor:
+    def noise(self, n: int, generator: Generator | None = None) -> Tensor:
         device = self.center.device
-        return torch.randn(n, device=device, dtype=_widest(device))
+        return standard_normal((n,), device, generator, _widest(device))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         n = rows(u, parents)
@@ -68,11 +76,11 @@ class ConditionalFlow(MaximumLikelihood):
         value: Tensor = ComposeTransform(self._steps(parents, n)).inv(noise)
         return value[:, 0].to(self.center)
 
-    def abduct(self, value: Tensor, parents: Values) -> Noise:
+    def abduct(self, value: Tensor, parents: Values, prior: Noise) -> Noise:
         u: Tensor = ComposeTransform(self._steps(parents, len(value)))(_exact(value)[:, None])
         return u[:, 0].to(value.device, _widest(value.device))
 
-    def explain(self, value: Tensor, parents: Values) -> Abduction:
+    def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
         u = _exact(value)[:, None]
         log_slope = torch.zeros_like(u)
         for step in self._steps(parents, len(value)):

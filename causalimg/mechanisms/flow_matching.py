@@ -10,7 +10,7 @@ image x at t = 1, both scaled to [-1, 1]::
 A flow that is well trained has noise that is independent of the parents, so the same noise under other parents is a sample of
 what those parents bring about. No latent holds the image: it can't ignore its causes as an autoencoder does. That asks for
 noise as it was drawn in training. Solved from s = 1, flat parts of an image (a black background) give hardly any, and what is
-left shows where the image was; a little fresh noise, at s = 0.95, mends that. One draw of it serves all rows of a batch.
+left shows where the image was; a little fresh noise e, at s = 0.95, mends that: it is what a draw of the prior gives.
 
 In a counterfactual, the parents pa that were seen become pa' one after the other, pa = pa_0, pa_1, ..., pa_K = pa'. What parent
 k brings counts with its weight w_k (guidance per attribute as in *Decoupled Classifier-Free Guidance for Counterfactual Diffusion
@@ -40,7 +40,7 @@ from typing import Annotated, ClassVar, cast
 import torch
 from einops.layers.torch import Rearrange
 from pydantic import Field, PositiveInt
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from causalimg.errors import check_known
@@ -60,6 +60,7 @@ from causalimg.mechanisms.mechanism import (
     Weights,
     laid_into,
     rows,
+    standard_normal,
 )
 from causalimg.mechanisms.solvers import Path, Velocity, missed, walk
 from causalimg.mechanisms.unet import ModulatedUNet
@@ -118,8 +119,8 @@ class FlowMatching(Likelihood, Guidable):
         self.learnt.zero_()  # what modulated an earlier fit means nothing to this one
         self._passed = None
 
-    def noise(self, n: int) -> ImageNoise:
-        start = torch.randn(n, *self.variable.value_shape, device=self.weights.device)
+    def noise(self, n: int, generator: Generator | None = None) -> ImageNoise:
+        start = standard_normal((n, *self.variable.value_shape), self.weights.device, generator)
         return ImageNoise((start,), start.new_zeros(n, len(self._times()) - 1, *self.variable.value_shape))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
@@ -128,11 +129,12 @@ class FlowMatching(Likelihood, Guidable):
         path = walk(self._velocity(parents), widen(start, n), self._times(), pushes)
         return self._image(path.points[-1]).clamp(self.low, self.high)
 
-    def abduct(self, value: Tensor, parents: Values) -> ImageNoise:
-        velocity, times = self._velocity(parents), self._times()
-        back = walk(velocity, self._begun(value), times[self.steps :: -1])
+    def abduct(self, value: Tensor, parents: Values, prior: Noise) -> ImageNoise:
+        velocity, times, (fresh,) = self._velocity(parents), self._times(), cast(ImageNoise, prior).latents
+        image = widen(self._unit(value), len(fresh))
+        back = walk(velocity, torch.lerp(fresh, image, self.begin), times[self.steps :: -1])
         start = back.points[-1]
-        points = [*back.points[::-1], *[self._unit(value)] * (self.begin < 1)]
+        points = [*back.points[::-1], *[image] * (self.begin < 1)]
         path = Path(points, [velocity(start, 0.0), *back.velocities[::-1]])
         pushes = missed(path, times)
         self._keep(pushes, path)
@@ -144,10 +146,10 @@ class FlowMatching(Likelihood, Guidable):
         between = torch.lerp(u, x, t[:, None, None, None])
         return (self.velocity(between, t, parents, self.condition) - (x - u)).square().flatten(1).sum(1)
 
-    def explain(self, value: Tensor, parents: Values) -> Abduction:
+    def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
         """Noise, and nats per image scaled to [0, 1]: log p(x) = log N(u) - ∫ div v dt. Without gradients."""
-        noise = self.abduct(value, parents)
-        draw = torch.randint(0, 2, value.shape, device=value.device).to(value) * 2 - 1
+        noise = self.abduct(value, parents, prior)
+        draw = cast(ImageNoise, prior).latents[0].sign()
         velocity, shape = self._velocity(parents), value.shape
 
         def with_divergence(state: Tensor, t: float) -> Tensor:
@@ -238,10 +240,6 @@ class FlowMatching(Likelihood, Guidable):
     def _times(self) -> list[float]:
         """From 0 to s in `steps` steps, and to 1."""
         return [self.begin * step / self.steps for step in range(self.steps + 1)] + [1.0] * (self.begin < 1)
-
-    def _begun(self, value: Tensor) -> Tensor:
-        """x_s: one draw for all rows, so that batch mates don't matter."""
-        return self.begin * self._unit(value) + (1 - self.begin) * torch.randn_like(value[:1])
 
     def _unit(self, value: Tensor) -> Tensor:
         return 2 * (value - self.low) / (self.high - self.low) - 1

@@ -11,12 +11,14 @@ from typing import NamedTuple, cast
 
 import torch
 from einops.layers.torch import Rearrange
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.distributions import Normal
 
 from causalimg.graph import Image, Variable
 from causalimg.mechanisms.blocks import Stage, double, perceptron
 from causalimg.mechanisms.context import Context
+from causalimg.mechanisms.mechanism import standard_normal
+from causalimg.values import widen
 
 Latents = tuple[Tensor, ...]
 """The noise of z per resolution that has latents, coarse to fine: each (batch, latents, height, width)."""
@@ -106,24 +108,29 @@ class LatentStream(nn.Module):
         self.enter = _by_level(self.with_z, lambda i: nn.Conv2d(latents[i], own[i], 1))
         self.widths = own
 
-    def infer(self, encoded: Sequence[Tensor], embedding: Tensor | None = None) -> Inference:
-        """A draw from the posterior, given the encoder's features, and the parents' embedding where the prior sees it."""
+    def infer(self, encoded: Sequence[Tensor], prior: Latents, embedding: Tensor | None = None) -> Inference:
+        """What draws of the prior become in the posterior, given the encoder's features, and the parents' embedding where the
+        prior sees it. Features of one image serve every draw."""
         posteriors: list[Normal] = []
+        drawn = dict(zip(self.with_z, prior, strict=True))
 
         def from_posterior(level: int, features: Tensor) -> Tensor:
-            shift, log_scale = self.posterior[str(level)](torch.cat([features, encoded[level]], 1)).chunk(2, 1)
+            seen = torch.cat([features, widen(encoded[level], len(features))], 1)
+            shift, log_scale = self.posterior[str(level)](seen).chunk(2, 1)
             posteriors.append(Normal(shift, _at_most_one(log_scale), validate_args=False))
-            return posteriors[-1].rsample()
+            noise: Tensor = shift + posteriors[-1].scale * drawn[level]
+            return noise
 
         noise, features = self._run(len(encoded[0]), embedding, from_posterior)
         return Inference(noise, features, posteriors)
 
-    def draw(self, n: int) -> Latents:
+    def draw(self, n: int, generator: Generator | None = None) -> Latents:
         """The noise of `n` draws of z from the prior."""
         sides = {
             level: tuple(side * 2 ** (self.levels[0] - level) for side in self.start.shape[2:]) for level in self.with_z
         }
-        return tuple(torch.randn(n, self.latents[i], *sides[i], device=self.start.device) for i in self.with_z)
+        shapes = [(n, self.latents[i], *sides[i]) for i in self.with_z]
+        return tuple(standard_normal(shape, self.start.device, generator) for shape in shapes)
 
     def features(self, noise: Latents, embedding: Tensor | None = None) -> list[Tensor | None]:
         """The features that latents of this noise make, fine to coarse."""

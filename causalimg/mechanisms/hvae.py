@@ -10,6 +10,8 @@ with parents pa::
 
     nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
 
+A draw of the prior's noise makes one of the posterior's, by its location and scale.
+
 With `mediator=True` loc_l and scale_l see the parents as well: z moves with them, and an effect takes two ways, by z and past it
 (see `Mediated`).
 
@@ -19,9 +21,8 @@ makes the image. A counterfactual costs one encoder pass and, per question, one 
 
 from typing import ClassVar, Literal, cast
 
-import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from causalimg.graph import Image
@@ -46,6 +47,7 @@ from causalimg.mechanisms.mechanism import (
     Values,
     laid_into,
     rows,
+    standard_normal,
 )
 from causalimg.mechanisms.pixels import LIKELIHOODS
 from causalimg.training.recipe import Recipe
@@ -85,9 +87,9 @@ class HVAE(MaximumLikelihood, Mediated):
         self.latent = LatentStream(self.widths, kernels, self.latents, coarsest, seen)
         self.decoder = Decoder(channels, self.widths, kernels, self.latent, embedding, self.blocks)
 
-    def noise(self, n: int) -> ImageNoise:
-        pixels = torch.randn(n, *self.variable.value_shape, device=self.latent.start.device)
-        return ImageNoise(self.latent.draw(n), pixels)
+    def noise(self, n: int, generator: Generator | None = None) -> ImageNoise:
+        latents = self.latent.draw(n, generator)
+        return ImageNoise(latents, standard_normal((n, *self.variable.value_shape), latents[0].device, generator))
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         return self._made(u, parents, parents)
@@ -96,12 +98,12 @@ class HVAE(MaximumLikelihood, Mediated):
         made = self.predict(u, parents) if options.through is None else self._made(u, parents, options.through)
         return laid_into(options.region, made, seen.value)
 
-    def abduct(self, value: Tensor, parents: Values) -> ImageNoise:
-        unit, inferred, loc, scale = self._infer(value, parents)
+    def abduct(self, value: Tensor, parents: Values, prior: Noise) -> ImageNoise:
+        unit, inferred, loc, scale = self._infer(value, parents, prior)
         return ImageNoise(inferred.noise, (unit - loc) / scale)
 
-    def explain(self, value: Tensor, parents: Values) -> Abduction:
-        unit, inferred, loc, scale = self._infer(value, parents)
+    def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
+        unit, inferred, loc, scale = self._infer(value, parents, prior)
         nll = LIKELIHOODS[self.likelihood](unit, loc, scale) + inferred.divergence()
         return Abduction(ImageNoise(inferred.noise, (unit - loc) / scale), nll)
 
@@ -113,10 +115,11 @@ class HVAE(MaximumLikelihood, Mediated):
         loc, scale = self._pixels(features, self._embed(parents, n))
         return self.low + (self.high - self.low) * (loc + scale * pixels).clamp(0, 1)
 
-    def _infer(self, value: Tensor, parents: Values) -> tuple[Tensor, Inference, Tensor, Tensor]:
+    def _infer(self, value: Tensor, parents: Values, prior: Noise) -> tuple[Tensor, Inference, Tensor, Tensor]:
         """The image scaled to [0, 1], its latents, and location and scale of its pixels."""
         unit, embedding = (value - self.low) / (self.high - self.low), self._embed(parents, len(value))
-        inferred = self.latent.infer(self.encoder(2 * unit - 1, embedding), embedding if self.mediator else None)
+        encoded, drawn = self.encoder(2 * unit - 1, embedding), cast(ImageNoise, prior).latents
+        inferred = self.latent.infer(encoded, drawn, embedding if self.mediator else None)
         return unit, inferred, *self._pixels(inferred.features, embedding)
 
     def _embed(self, parents: Values, n: int) -> Tensor | None:

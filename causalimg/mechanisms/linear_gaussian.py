@@ -9,12 +9,12 @@ from typing import cast
 
 import torch
 from pydantic import PositiveFloat
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from causalimg.errors import check_known
 from causalimg.graph import Categorical, Continuous
 from causalimg.mechanisms.context import Context
-from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows
+from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows, standard_normal
 
 
 class LinearGaussian(MaximumLikelihood):
@@ -60,13 +60,13 @@ class LinearGaussian(MaximumLikelihood):
         self.intercept.copy_(solution[-1])
         self.sigma.copy_((target - features @ solution).square().mean().sqrt().clamp(min=1e-6))
 
-    def noise(self, n: int) -> Tensor:
-        return torch.randn(n, device=self.sigma.device)
+    def noise(self, n: int, generator: Generator | None = None) -> Tensor:
+        return standard_normal((n,), self.sigma.device, generator)
 
     def predict(self, u: Noise, parents: Values) -> Tensor:
         return self._mean(parents, rows(u, parents)) + self.sigma * cast(Tensor, u)
 
-    def explain(self, value: Tensor, parents: Values) -> Abduction:
+    def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
         u = (value - self._mean(parents, len(value))) / self.sigma
         return Abduction(u, 0.5 * u.square() + self.sigma.log() + 0.5 * math.log(2 * math.pi))
 

@@ -1,26 +1,30 @@
 """The contract: a mechanism turns noise into a value and back.
 
-    noise(n)               -> u          draw exogenous noise for n samples
-    predict(u, parents)    -> value      v := f(pa, u)
-    abduct(value, parents) -> u          the noise that explains the value
-    loss(value, parents)   -> (batch,)   what `fit` minimises
+    noise(n, generator)           -> u          draw exogenous noise for n samples
+    predict(u, parents)           -> value      v := f(pa, u)
+    abduct(value, parents, prior) -> u          the noise that explains the value
+    loss(value, parents)          -> (batch,)   what `fit` minimises
 
-A mechanism that can say how likely a value was is a `Likelihood`: it has `explain(value, parents) -> u, nll` besides. A score and
-a report ask for that type. One that is fitted by it is a `MaximumLikelihood`.
+Many noises may explain a value. Which of them `abduct` finds is decided by `prior`, a draw of `noise`, and by nothing else: the
+same draw gives the same noise, and independent draws are carried to independent draws of the posterior p(u | value, parents).
 
-A counterfactual is ``predict(abduct(v, pa), pa')``, in a region if one is given. Where what was seen counts beyond the noise that
-explains it (an edit of the image, see `edited`; a region, see `flow_matching`), a mechanism has its own `counterfactual`.
+A mechanism that can say how likely a value was is a `Likelihood`: it has `explain(value, parents, prior) -> u, nll` besides. A
+score and a report ask for that type. One that is fitted by it is a `MaximumLikelihood`.
+
+A counterfactual is ``predict(abduct(v, pa, prior), pa')``, in a region if one is given. Where what was seen counts beyond the
+noise that explains it (an edit of the image, see `edited`; a region, see `flow_matching`), a mechanism has its own
+`counterfactual`.
 
 Values are in natural units: a continuous variable is float32 of shape (batch,), a categorical one int64 level indices of shape
 (batch,), an image float32 of shape (batch, channels, height, width). Parents arrive by name.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, Union
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from causalimg.configured import Configured
 from causalimg.errors import located
@@ -45,6 +49,14 @@ class ImageNoise(NamedTuple):
 
     latents: tuple[Tensor, ...]
     pixels: Tensor
+
+
+def standard_normal(
+    shape: Sequence[int], device: torch.device, generator: Generator | None, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Draws of N(0, 1) on `device`. A generator draws where it lives: on the CPU, the same for every device."""
+    where = device if generator is None else generator.device
+    return torch.randn(*shape, dtype=dtype, device=where, generator=generator).to(device)
 
 
 def temper(u: Noise, temperature: float) -> Noise:
@@ -103,9 +115,9 @@ class Mechanism(Configured, ABC):
 
     To write one, subclass it (or `Likelihood`, or `MaximumLikelihood`). Annotated class attributes are settings (see
     `Configured`). `build` makes the layers once `variable` and `parents` are known; then come the four methods of the contract.
-    `loss` is differentiable in the parameters, `predict` in the noise and in the parents. ``predict(abduct(v, pa), pa)`` returns
-    ``v``, to `tolerance`, whatever `abduct` draws. Noise of one sample serves every row of `parents`.
-    `causalimg.testing.check_mechanism` tests it.
+    `loss` is differentiable in the parameters, `predict` in the noise and in the parents. ``predict(abduct(v, pa, prior), pa)``
+    returns ``v``, to `tolerance`, whatever the `prior`. Noise of one sample serves every row of `parents`, and one value every
+    row of `prior`. `causalimg.testing.check_mechanism` tests it.
 
     `fitted`, 0-d bool, says whether it has been fitted; it is saved with the weights.
     """
@@ -136,16 +148,17 @@ class Mechanism(Configured, ABC):
         """Make the layers. `self.variable` and `self.parents` (by name) are known; raise ValueError for what won't fit."""
 
     @abstractmethod
-    def noise(self, n: int) -> Noise:
-        """Exogenous noise of `n` samples, on the mechanism's device."""
+    def noise(self, n: int, generator: Generator | None = None) -> Noise:
+        """Exogenous noise of `n` samples, on the mechanism's device; drawn from `generator`, or else the global one."""
 
     @abstractmethod
     def predict(self, u: Noise, parents: Values) -> Tensor:
         """The value, shape (batch, *variable.value_shape), that noise `u` and `parents` bring about."""
 
     @abstractmethod
-    def abduct(self, value: Tensor, parents: Values) -> Noise:
-        """The noise that explains `value` under `parents`."""
+    def abduct(self, value: Tensor, parents: Values, prior: Noise) -> Noise:
+        """The noise that explains `value` under `parents`. Nothing is drawn but `prior`, from `noise`: one row for each of
+        `value`, or more for one, as draws of what is left open."""
 
     @abstractmethod
     def loss(self, value: Tensor, parents: Values) -> Tensor:
@@ -238,8 +251,8 @@ class Likelihood(Mechanism, ABC):
     """A mechanism that says how likely a value was: exactly, or by a bound on it."""
 
     @abstractmethod
-    def explain(self, value: Tensor, parents: Values) -> Abduction:
-        """The noise that explains `value`, and (a bound on) the negative log-likelihood of `value`, in one pass."""
+    def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
+        """What `abduct` finds, and (a bound on) the negative log-likelihood of `value`, in one pass."""
 
 
 class MaximumLikelihood(Likelihood, ABC):
@@ -248,11 +261,11 @@ class MaximumLikelihood(Likelihood, ABC):
     Write `explain` in place of `abduct` and `loss`. Write `abduct` too where the noise alone costs less.
     """
 
-    def abduct(self, value: Tensor, parents: Values) -> Noise:
-        return self.explain(value, parents).u
+    def abduct(self, value: Tensor, parents: Values, prior: Noise) -> Noise:
+        return self.explain(value, parents, prior).u
 
     def loss(self, value: Tensor, parents: Values) -> Tensor:
-        return self.explain(value, parents).nll
+        return self.explain(value, parents, self.noise(len(value))).nll
 
 
 def likelihood_of(mechanism: Mechanism) -> Likelihood | None:

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from causalimg.graph import Categorical, Continuous, Graph, Image, Variable
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, Mechanism, Noise, likelihood_of
+from causalimg.values import map_tensors
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,13 @@ class Case:
         """The parents of some rows; with `shift`, those of later ones."""
         return {parent: column.roll(shift)[rows] for parent, column in self.parents.items()}
 
+    def prior(self, seed: int = 0) -> Noise:
+        """A draw for each row, the same at every call with the same `seed`."""
+        return self.mechanism.noise(len(self.value), torch.Generator().manual_seed(seed))
+
     def abduct(self, seed: int = 0) -> Noise:
         """The same at every call with the same `seed`."""
-        torch.manual_seed(seed)
-        return self.mechanism.abduct(self.value, self.parents)
+        return self.mechanism.abduct(self.value, self.parents, self.prior(seed))
 
     def loss(self, seed: int = 0) -> Tensor:
         """The same at every call with the same `seed`."""
@@ -68,8 +72,8 @@ class Case:
 
     def explain(self, seed: int = 0, rows: slice = slice(None)) -> Abduction:
         """The same at every call with the same `seed`. Only of a likelihood."""
-        torch.manual_seed(seed)
-        return cast(Likelihood, self.likelihood).explain(self.value[rows], self.rows(rows))
+        prior = map_tensors(lambda part: part[rows], self.prior(seed))
+        return cast(Likelihood, self.likelihood).explain(self.value[rows], self.rows(rows), prior)
 
     def nll(self, rows: slice = slice(None)) -> Tensor | None:
         """Of a likelihood, the nll of some rows."""

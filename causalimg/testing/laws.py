@@ -50,6 +50,25 @@ def abduction_finds_noise(case: Case) -> None:
         assert found[name].dtype == part.dtype, f"{found[name].dtype}, but noise is {part.dtype}"
 
 
+def abduction_draws_nothing_else(case: Case) -> None:
+    """abduct(value, pa, prior) is the same at every call, and noise(n, generator) with a generator in the same state."""
+    for draw in (case.abduct, case.prior):
+        for (name, one), (_, again) in zip(leaves(draw()), leaves(draw()), strict=True):
+            assert torch.equal(one, again), f"{draw.__name__}: another {name or 'noise'} at the second call"
+
+
+def one_value_serves_every_draw(case: Case) -> None:
+    """abduct of one value with many draws of the prior gives what it gives for as many copies, or one noise for all."""
+    n, parents = len(case.value), {name: column[:1] for name, column in case.parents.items()}
+    copies = {name: column.repeat(n, *(1 for _ in column.shape[1:])) for name, column in parents.items()}
+    with torch.no_grad():
+        alone = case.mechanism.abduct(case.value[:1], parents, case.prior())
+        wide = case.value[:1].repeat(n, *(1 for _ in case.variable.value_shape))
+        of_copies = case.mechanism.abduct(wide, copies, case.prior())
+    for (name, one), (_, many) in zip(leaves(alone), leaves(of_copies), strict=True):
+        assert one.expand_as(many).allclose(many, rtol=1e-4, atol=1e-4), f"noise {name} of one value is another"
+
+
 def loss_reaches_every_fitted_parameter(case: Case) -> None:
     """loss is finite, of shape (batch,), and gives every parameter that `fit` trains a finite gradient."""
     loss = case.loss()
@@ -70,18 +89,18 @@ def explaining_is_abduction_with_a_likelihood(case: Case) -> None:
 
 
 def prediction_undoes_abduction(case: Case) -> None:
-    """predict(abduct(v, pa), pa) is v to the mechanism's tolerance, whatever abduct draws, for data and for predictions."""
+    """predict(abduct(v, pa), pa) is v to the mechanism's tolerance, whatever the prior's draw, for data and for predictions."""
     with torch.no_grad():
         predicted = case.mechanism.predict(case.mechanism.noise(len(case.value)), case.parents)
-        for value in (case.value, case.value, predicted, predicted):
-            again = case.mechanism.predict(case.mechanism.abduct(value, case.parents), case.parents)
+        for value, seed in product((case.value, predicted), range(2)):
+            again = case.mechanism.predict(case.mechanism.abduct(value, case.parents, case.prior(seed)), case.parents)
             case.check_same(again, value)
 
 
 def nothing_asked_changes_nothing(case: Case) -> None:
     """counterfactual under the parents that were seen is what was seen, to the mechanism's tolerance."""
     with torch.no_grad():
-        u, seen = case.mechanism.abduct(case.value, case.parents), Seen(case.value, case.parents)
+        u, seen = case.abduct(), Seen(case.value, case.parents)
         case.check_same(case.mechanism.counterfactual(u, case.parents, seen), case.value)
 
 
@@ -168,6 +187,8 @@ LAWS: tuple[Law, ...] = (
     noise_has_a_row_per_sample,
     predictions_are_values,
     abduction_finds_noise,
+    abduction_draws_nothing_else,
+    one_value_serves_every_draw,
     loss_reaches_every_fitted_parameter,
     explaining_is_abduction_with_a_likelihood,
     prediction_undoes_abduction,
@@ -203,11 +224,14 @@ def _total_probability(case: Case, row: int) -> float:
     def parents(n: int) -> dict[str, Tensor]:
         return {name: column[row].expand(n, *column[row].shape) for name, column in case.parents.items()}
 
+    def density(grid: Tensor) -> Tensor:
+        return likelihood.explain(grid, parents(len(grid)), likelihood.noise(len(grid))).nll.neg().exp()
+
     if isinstance(case.variable, Categorical):
         grid = torch.arange(len(case.variable.levels), device=case.value.device)
-        return float(likelihood.explain(grid, parents(len(grid))).nll.neg().exp().sum())
+        return float(density(grid).sum())
     draws = case.mechanism.predict(case.mechanism.noise(DRAWS), parents(DRAWS)).sort().values
     grid = torch.cat([torch.lerp(draws[:-1], draws[1:], step / 8) for step in range(8)]).sort().values
-    inside = torch.trapezoid(likelihood.explain(grid, parents(len(grid))).nll.neg().exp(), grid)
+    inside = torch.trapezoid(density(grid), grid)
     on_bounds = (draws == draws[:1]).float().mean() + (draws == draws[-1:]).float().mean()  # atoms have no density
     return float(inside + on_bounds)

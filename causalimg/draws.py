@@ -1,0 +1,57 @@
+"""What abduction leaves open, drawn for each item by itself.
+
+An item's draws come from a generator of its own, seeded by a digest of its values, the variable, the number of the draw, and the
+user's seed. So an item's answer is the same alone, in any batch, in any order, from any thread, on any device; the first draws of
+many are those of few; and the global random state is neither read nor changed. Items with the same values have the same draws.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import NamedTuple, Self
+
+import torch
+from torch import Generator, Tensor
+
+from causalimg.mechanisms.mechanism import Mechanism, Noise
+from causalimg.values import join_rows
+
+
+class Draws(NamedTuple):
+    """`particles` draws for each of `items`, told apart by their digests."""
+
+    items: tuple[bytes, ...]
+    seed: int = 0
+    particles: int = 1
+
+    @classmethod
+    def of(cls, values: Mapping[str, Tensor], seed: int = 0, particles: int = 1) -> Self:
+        """Of items with these `values`, (n, ...) by name. Raises ValueError for less than one particle."""
+        if particles < 1:
+            raise ValueError(f"particles: expected at least 1, got {particles}")
+        columns = [value.detach().cpu().contiguous().numpy() for value in values.values()]
+        return cls(
+            tuple(_digest(*(row.tobytes() for row in item)) for item in zip(*columns, strict=True)), seed, particles
+        )
+
+    def one(self, item: int) -> Self:
+        """Those of one item."""
+        return self._replace(items=self.items[item : item + 1])
+
+    def prior(self, mechanism: Mechanism, name: str) -> Noise:
+        """Draws of `mechanism.noise` for the variable `name`: (items * particles, ...), item by item. None for no items."""
+        if not self.items:
+            return mechanism.noise(0)
+        keys = [(item, particle) for item in self.items for particle in range(self.particles)]
+        return join_rows([mechanism.noise(1, self._generator(name, *key)) for key in keys])
+
+    def _generator(self, name: str, item: bytes, particle: int) -> Generator:
+        key = _digest(item, f"{self.seed} {particle} {name}".encode())
+        return torch.Generator().manual_seed(int.from_bytes(key, signed=True))
+
+
+def _digest(*parts: bytes) -> bytes:
+    """Eight bytes."""
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()

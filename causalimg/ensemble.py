@@ -1,0 +1,80 @@
+"""Models that were fitted apart, as one: where they differ, the data did not say.
+
+*Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles* (Lakshminarayanan et al., NeurIPS 2017,
+arXiv:1612.01474), of counterfactuals: each model abducts, acts and predicts by itself, and the draws of all are the answer.
+
+    models = [compile(Heart, segmentor, seed=seed) for seed in range(5)]
+    for seed, model in enumerate(models):
+        model.fit(train, val, seed=seed)
+    Ensemble(models).do(x, lv_area=900.0).interval("lv_area")
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from causalimg import storage
+from causalimg.counterfactual import Counterfactual, joined
+from causalimg.graph import Graph
+from causalimg.guided import Guided
+from causalimg.model import CausalModel
+from causalimg.readers.reader import Reader
+from causalimg.scm import Factual
+
+
+class Ensemble:
+    """`models` of one graph, alike but for their seeds; each may be `Guided`.
+
+    Raises ValueError for no models, and for models of different graphs.
+    """
+
+    def __init__(self, models: Sequence[CausalModel | Guided]) -> None:
+        if not models:
+            raise ValueError("an ensemble of no models: give at least one, better five")
+        if any(model.graph != models[0].graph for model in models):
+            raise ValueError("an ensemble is of models of one and the same graph")
+        self.models = list(models)
+
+    @property
+    def graph(self) -> Graph:
+        """What causes what."""
+        return self.models[0].graph
+
+    @property
+    def guided_by(self) -> list[str]:
+        """The fingerprints of who guided any of the models."""
+        return list(dict.fromkeys(guide for model in self.models for guide in model.guided_by))
+
+    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> tuple[Factual, ...]:
+        """What was seen, by every model: see `CausalModel.abduct`."""
+        return tuple(model.abduct(x, seed=seed, particles=particles) for model in self.models)
+
+    def do(self, x: Any, /, *, seed: int = 0, particles: int = 1, **asked: Any) -> Counterfactual:
+        """The answers of all models as one, with `particles` draws of each: their mean, and their spread.
+
+        `x` may be what `abduct` returned; what may be `asked`, and what is raised, see the `do` of the models.
+        """
+        factuals = x if isinstance(x, tuple) else self.abduct(x, seed=seed, particles=particles)
+        return joined([model.do(factual, **asked) for model, factual in zip(self.models, factuals, strict=True)])
+
+    def save(self, folder: str | Path) -> None:
+        """Write every model into a folder of its own within `folder`, by number.
+
+        Raises TypeError for models that are `Guided`: save what they guide, and guide it again.
+        """
+        if not all(isinstance(model, CausalModel) for model in self.models):
+            raise TypeError(
+                "models that are Guided can't be saved: save an ensemble of what they guide, and guide it again"
+            )
+        for number, model in enumerate(self.models):
+            cast(CausalModel, model).save(Path(folder) / str(number))
+        storage.write(folder, {"models": len(self.models)}, {})
+
+    @classmethod
+    def load(cls, folder: str | Path, *readers: Reader) -> "Ensemble":
+        """The ensemble that `save` wrote; `readers` and what is raised, see `CausalModel.load`. Raises ValueError for a folder of
+        one model."""
+        spec, _ = storage.read(folder)
+        if "models" not in spec:
+            raise ValueError(f"{folder} holds one model, not an ensemble: CausalModel.load reads it")
+        return cls([CausalModel.load(Path(folder) / str(number), *readers) for number in range(spec["models"])])

@@ -1,0 +1,283 @@
+"""What abduction leaves open: an item's draws are its own, many of them have a spread, and models that differ have one too."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+import causalimg as ci
+from causalimg.draws import Draws
+from causalimg.graph import measure
+
+# a fit of some dozen steps teaches the image little, which is not what is tested here
+pytestmark = pytest.mark.filterwarnings("ignore:the image hardly follows:UserWarning")
+
+
+class Patch(ci.Graph):
+    """A bright square whose area in pixels, and whose mark, depend on the age."""
+
+    age = ci.Continuous(unit="year", bounds=(0, 110))
+    sex = ci.Categorical(levels=("female", "male"))
+    mark = ci.Categorical(levels=("a", "b", "c"), parents=[age])
+    area = ci.Continuous(parents=[age, sex], unit="px", bounds=(0, None), measured=ci.Area("patch"))
+    x = ci.Image(parents=[mark, area], shape=(1, 8, 8))
+
+
+class Brightest(ci.readers.Reader):
+    """Outlines what is bright."""
+
+    def can_read(self, graph):
+        return tuple(name for name, quantity in graph.measured.items() if set(quantity.structures) <= {"patch"})
+
+    def masks(self, images):
+        return {"patch": images[:, 0] > 0.5}
+
+    def read(self, images, graph, names, *, soft=False):
+        masks = {"patch": torch.sigmoid(20 * (images[:, 0] - 0.5)) if soft else (images[:, 0] > 0.5).float()}
+        return {n: measure(graph, n, masks, images) for n in names}
+
+
+def patches(n=64, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    age, sex = 20 + 60 * torch.rand(n, generator=draw), torch.randint(0, 2, (n,), generator=draw)
+    mark, side = torch.randint(0, 3, (n,), generator=draw), torch.randint(2, 7, (n,), generator=draw)
+    inside = torch.arange(8) < side[:, None]
+    x = 0.8 * (inside[:, None, :, None] & inside[:, None, None, :]).float() + 0.05 * mark.view(-1, 1, 1, 1)
+    x = (x + 0.02 * torch.randn(n, 1, 8, 8, generator=draw)).clamp(0, 1)
+    return {"age": age, "sex": sex, "mark": mark, "area": side.square().float(), "x": x}
+
+
+TINY = {"widths": (4, 8), "embedding": 4}
+IMAGES = {
+    "HVAE": lambda: ci.HVAE(**TINY, latents=(2, 2)),
+    "flow": lambda: ci.FlowMatching(**TINY, steps=2),
+    "edited": lambda: ci.Edited(
+        base=ci.HVAE(**TINY, latents=(2, 2)), edit=ci.Deform(widths=(4, 8), basis=4, embedding=4)
+    ),
+}
+SHORT = {name: ci.Recipe(steps=20, batch=32, warmup=2) for name in ("age", "sex", "mark", "area", "x")}
+ASKED = {"age": ci.shift(10.0)}
+WORLD = patches()
+
+
+def fitted(kind, seed=0):
+    model = ci.compile(Patch, Brightest(), x=IMAGES[kind](), seed=seed)
+    model.fit(WORLD, seed=seed, **SHORT)
+    with torch.no_grad():  # a few steps leave latents with next to no say
+        for parameter in model.mechanisms["x"].parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
+    return model
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def model(request):
+    return fitted(request.param)
+
+
+@pytest.fixture(scope="module")
+def ensemble():
+    return ci.Ensemble([fitted("flow", seed) for seed in range(2)])
+
+
+def rows(which, world=WORLD):
+    return {name: value[which] for name, value in world.items()}
+
+
+def check_same(one, other):
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, rtol=0, atol=1e-4, msg=name)
+
+
+# -- an item's answer is its own ---------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_the_same_alone_in_any_batch_and_in_any_order(model):
+    order = torch.randperm(12)
+    together, shuffled = model.do(rows(slice(12)), **ASKED), model.do(rows(order), **ASKED)
+    for place, row in enumerate(order.tolist()):
+        check_same(rows(row, together), rows(place, shuffled))
+    check_same(rows(5, together), model.do(rows(5), **ASKED))
+
+
+def test_an_answer_is_the_same_from_any_thread_beside_any_draws(model):
+    def ask(row):
+        torch.randn(100)  # as training beside it would
+        return model.do(rows(row), **ASKED)
+
+    expected = [ask(row) for row in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for row, found in enumerate(pool.map(ask, [*range(8)] * 4)):
+            check_same(expected[row % 8], found)
+
+
+def test_asking_and_sampling_leave_the_random_state_alone_and_do_not_depend_on_it(model):
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        found.append((model.do(rows(slice(4)), **ASKED), model.sample(5, seed=3)))
+        after = torch.rand(1)
+        torch.manual_seed(seed)
+        assert torch.equal(after, torch.rand(1))
+    for one, other in zip(*found, strict=True):
+        for name, value in one.items():
+            assert torch.equal(value, other[name]), name
+
+
+def test_another_seed_another_variable_and_another_item_have_other_draws(model):
+    mechanism = model.mechanisms["mark"]
+    one = Draws.of(rows(slice(3)), seed=1)
+    drawn = one.prior(mechanism, "mark")
+    assert len(drawn.unique()) == drawn.numel()
+    for other in (one._replace(seed=2).prior(mechanism, "mark"), one.prior(mechanism, "sex")):
+        assert not torch.isin(drawn, other).any()
+    assert torch.equal(one.one(2).prior(mechanism, "mark"), drawn[2:])
+
+
+# -- particles ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_of_many_draws_are_those_of_few(model):
+    one, few, many = (model.do(rows(slice(3)), **ASKED, particles=n) for n in (1, 2, 5))
+    check_same(dict(one), {name: value[:, 0] for name, value in many.draws.items()})
+    check_same(few.draws, {name: value[:, :2] for name, value in many.draws.items()})
+
+
+def test_what_is_open_spreads_and_what_is_not_does_not(model):
+    seen = rows(slice(6))
+    answer = model.do(seen, age=ci.shift(10.0), sex="male", particles=8)
+    for name in ("age", "sex", "area"):  # set, and an effect whose mechanism is invertible
+        assert (answer.spread[name] == 0).all()
+    assert torch.equal(answer["area"], model.do(seen, age=ci.shift(10.0), sex="male")["area"])
+    answer = model.do(seen, area=60.0, particles=8)
+    assert answer.spread["x"].shape == seen["x"].shape
+    assert (answer.spread["x"].flatten(1).amax(1) > 1e-4).all()
+    torch.testing.assert_close(answer["x"], answer.draws["x"].mean(1), rtol=0, atol=1e-5)
+    for name in ("age", "mark"):  # no effects
+        assert torch.equal(answer[name], seen[name])
+        assert (answer.spread[name] == 0).all()
+
+
+def test_levels_spread_where_the_draws_disagree():
+    model, seen = fitted("flow"), rows(slice(30))
+    with torch.no_grad():
+        model.mechanisms["mark"].network.last.weight.mul_(0)
+    assert (model.do(seen, age=80.0, particles=8).spread["mark"] == 0).all()  # nothing that the mark follows changed
+    model.mechanisms["mark"].network.last.weight.data.normal_(std=3.0)
+    answer = model.do(seen, age=80.0, particles=8)
+    drawn = answer.draws["mark"]
+    assert torch.equal(answer["mark"], drawn.mode(dim=1).values)
+    assert torch.equal(answer.spread["mark"], (drawn != answer["mark"][:, None]).float().mean(1))
+    assert (answer.spread["mark"] > 0).any()
+
+
+@pytest.mark.parametrize("nothing", [{}, {"age": WORLD["age"][:4]}], ids=["nothing", "as seen"])
+def test_nothing_asked_has_no_spread(model, nothing):
+    answer = model.do(rows(slice(4)), **nothing, particles=4)
+    for name, spread in answer.spread.items():
+        assert (spread <= 1e-4).all(), name
+        torch.testing.assert_close(answer[name], WORLD[name][:4], rtol=0, atol=1e-4)
+
+
+def test_draws_of_an_item_do_not_depend_on_its_mates_or_on_other_questions(model):
+    together = model.do(rows(slice(4)), area=WORLD["area"][:4].flip(0), particles=3)
+    alone = model.do(rows(2), area=WORLD["area"][1], particles=3)
+    check_same({name: value[2] for name, value in together.draws.items()}, alone.draws)
+    questions = model.do(model.abduct(rows(2), particles=3), area=WORLD["area"][:4])
+    assert questions["x"].shape == (4, 1, 8, 8)
+    check_same({name: value[1] for name, value in questions.draws.items()}, alone.draws)
+
+
+def test_an_image_is_encoded_once_for_all_draws_and_questions(model, monkeypatch):
+    abducted, mechanism = [], model.mechanisms["x"]
+    plain = mechanism.abduct
+    monkeypatch.setattr(mechanism, "abduct", lambda x, *others: abducted.append(len(x)) or plain(x, *others))
+    factual = model.abduct(rows(slice(2)), particles=6)
+    model.do(factual, area=20.0)
+    model.do(factual, area=30.0)
+    assert abducted == [1, 1]
+
+
+def test_what_is_measured_lies_in_its_interval(model):
+    answer = model.do(rows(slice(5)), area=ci.scale(1.5), particles=9)
+    low, high = answer.interval("area", 0.8)
+    read = torch.stack([model.measure(draw)["area"] for draw in answer.draws["x"].unbind(1)], dim=1)
+    torch.testing.assert_close(low, read.double().quantile(0.1, dim=1).float())
+    torch.testing.assert_close(high, read.double().quantile(0.9, dim=1).float())
+    torch.testing.assert_close(answer.measured["area"], read.mean(1))
+    low, high = model.do(rows(0), area=30.0, particles=3).interval("area")
+    assert low.shape == high.shape == ()
+
+
+def test_bad_questions_about_spread_are_refused(model):
+    with pytest.raises(ValueError, match="particles: expected at least 1, got 0"):
+        model.do(rows(slice(2)), age=50.0, particles=0)
+    one, many = (model.do(rows(slice(2)), age=50.0, particles=n) for n in (1, 2))
+    with pytest.raises(ValueError, match="one draw has no interval"):
+        one.interval("area")
+    with pytest.raises(ValueError, match="mark is no number"):
+        many.interval("mark")
+    with pytest.raises(ValueError, match="Did you mean 'area'"):
+        many.interval("aera")
+    assert (one.spread["x"] == 0).all()
+
+
+def test_effects_and_guides_have_draws_too(model):
+    found = model.effects(model.abduct(rows(slice(2)), particles=3), age=50.0)
+    assert all(way.draws["x"].shape == (2, 3, 1, 8, 8) for way in found)
+    check_same(found.total.draws, model.do(rows(slice(2)), age=50.0, particles=3).draws)
+
+
+# -- ensembles ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_ensemble_answers_with_all_draws_of_its_models(ensemble):
+    seen = rows(slice(3))
+    answer, (one, other) = ensemble.do(seen, **ASKED, particles=2), ensemble.models
+    apart = [model.do(seen, **ASKED, particles=2).draws for model in (one, other)]
+    check_same(answer.draws, {name: torch.cat([draws[name] for draws in apart], dim=1) for name in ensemble.graph})
+    assert (answer.spread["area"] > 0).all()  # the models differ, each by itself is sure
+    assert (answer.spread["sex"] == 0).all()
+    check_same(dict(answer), dict(ensemble.do(ensemble.abduct(seen, particles=2), **ASKED)))
+    assert ensemble.do(rows(0), **ASKED)["x"].shape == (1, 8, 8)
+
+
+def test_nothing_asked_of_an_ensemble_changes_nothing(ensemble):
+    answer = ensemble.do(rows(slice(3)))
+    check_same(rows(slice(3)), answer)
+    assert all((spread <= 1e-4).all() for spread in answer.spread.values())
+
+
+def test_an_ensemble_is_judged_like_a_model_and_remembers_who_guided(ensemble):
+    assert ensemble.guided_by == []
+    guided = ci.Ensemble([ci.Guided(model, Brightest()) for model in ensemble.models])
+    assert len(guided.guided_by) == 1
+    assert guided.do(rows(slice(2)), area=20.0, particles=2).draws["x"].shape == (2, 4, 1, 8, 8)
+    with pytest.raises(ValueError, match="guided"):
+        ci.effectiveness(guided, WORLD, Brightest(), n=4)
+    assert "area" in str(ci.effectiveness(ensemble, WORLD, Brightest(), n=4))
+    with pytest.raises(TypeError, match="Guided can't be saved"):
+        guided.save("nowhere")
+
+
+def test_an_ensemble_is_saved_as_one_folder(ensemble, tmp_path):
+    ensemble.save(tmp_path / "whole")
+    again = ci.Ensemble.load(tmp_path / "whole", Brightest())
+    check_same(dict(ensemble.do(rows(slice(2)), **ASKED)), dict(again.do(rows(slice(2)), **ASKED)))
+    ensemble.models[0].save(tmp_path / "one")
+    with pytest.raises(ValueError, match="holds one model"):
+        ci.Ensemble.load(tmp_path / "one", Brightest())
+
+
+def test_an_ensemble_of_none_or_of_strangers_is_refused(ensemble):
+    with pytest.raises(ValueError, match="no models"):
+        ci.Ensemble([])
+    other = ci.compile(ci.Graph.of(x=ci.Image(shape=(1, 8, 8))), x=ci.HVAE(**TINY, latents=(0, 2)))
+    with pytest.raises(ValueError, match="one and the same graph"):
+        ci.Ensemble([ensemble.models[0], other])
+
+
+def test_digests_tell_items_apart_by_all_that_is_known():
+    draws = Draws.of(rows(slice(20)))
+    assert len(set(draws.items)) == 20
+    changed = Draws.of(rows(slice(20)) | {"sex": 1 - WORLD["sex"][:20]})
+    assert not set(draws.items) & set(changed.items)
