@@ -26,6 +26,7 @@ from causalimg.graph import MeanIntensity as MeanIntensity
 from causalimg.graph import Outlined as Outlined
 from causalimg.graph import Quantity as Quantity
 from causalimg.graph import Ratio as Ratio
+from causalimg.graph import Unobserved as Unobserved
 from causalimg.graph import Variable as Variable
 from causalimg.graph import Width as Width
 from causalimg.graph import Within as Within
@@ -62,6 +63,7 @@ from causalimg.mechanisms import LinearGaussian as LinearGaussian
 from causalimg.mechanisms import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms import Mechanism as Mechanism
 from causalimg.mechanisms import Mediated as Mediated
+from causalimg.mechanisms import Monotone as Monotone
 from causalimg.mechanisms import Options as Options
 from causalimg.mechanisms import Seen as Seen
 from causalimg.mechanisms.context import Context as Context

@@ -131,7 +131,9 @@ class Counterfactual(Mapping[str, Tensor]):
 
     def _after(self, image: str) -> Pictures:
         images = self._world[image][:ROWS]
-        return Pictures(images, self._outline(images, image), [self._caption(row) for row in range(len(images))])
+        captions = [self._caption(row) for row in range(len(images))]
+        spread = _spread(self._drawn[image][:ROWS]) if self._draws > 1 else None
+        return Pictures(images, self._outline(images, image), captions, spread)
 
     def _caption(self, row: int) -> str:
         return "\n".join(line for name in self.action for line in self._describe(name, row))
@@ -142,9 +144,17 @@ class Counterfactual(Mapping[str, Tensor]):
             return
         was, becomes = self._was[name][row].item(), self._world[name][row].item()
         yield f"do({name} = {variable.say(becomes)}), was {variable.say(was)}"
-        if name in self.measured:
-            reading = self.measured[name] if self._single else self.measured[name][row]
-            yield f"measured {variable.say(reading.item())}"
+        if name in self._read:
+            drawn = self._read[name][row]
+            unsure = self._draws > 1 and not variable.discrete and drawn.std().item() > abs(becomes - was)
+            yield f"measured {variable.say(_middle(drawn[None]).item())}{self._between(name, row)}{', not sure' * unsure}"
+
+    def _between(self, name: str, row: int) -> str:
+        """The interval of what is measured, in words; nothing where there is none."""
+        if self._draws < 2 or self.graph[name].discrete:
+            return ""
+        low, high = (end.reshape(-1)[row].item() for end in self.interval(name))
+        return f" [{low:.4g}, {high:.4g}]"
 
 
 def joined(answers: Sequence[Counterfactual]) -> Counterfactual:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from causalimg import storage
+from causalimg.confounding import Correlations, confounded, tipping, warn_of_confounded
 from causalimg.counterfactual import Counterfactual
 from causalimg.draws import Draws
 from causalimg.effects import Effects
@@ -176,6 +177,7 @@ class CausalModel(SCM):
         particles: int = 1,
         region: Where = Region(),
         weights: Weights | None = None,
+        confounding: Correlations | None = None,
         **interventions: Any,
     ) -> Counterfactual:
         """The world that would have been, had the variables been as `interventions` say.
@@ -187,15 +189,20 @@ class CausalModel(SCM):
         `region`: where images may change, a `Region`, a structure by name, or a mask (height, width) or (batch, height, width);
         by default near the structures of what changes, and everywhere for causes that are measured nowhere. `weights`: how
         strongly an image follows a parent, where its mechanism is `Guidable`, such as ``weights={"lv_area": 2.0}``.
-        `particles`: so many draws of what abduction leaves open; the answer is their mean, and says their spread.
+        `particles`: so many draws of what abduction leaves open; the answer is their mean, and says their spread. `confounding`:
+        what the answer would be, had an unobserved cause correlated the noises of a number and its parent so, such as
+        ``{("age", "lv_area"): 0.3}`` (see `causalimg.confounding`).
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, variables that are neither given
-        nor readable, and a model that is not fitted. Warns where the image ignores what is set (see `sensitivities`).
+        nor readable, and a model that is not fitted. Warns where the image ignores what is set (see `sensitivities`), and of
+        effects that are not identified (see `Graph.confounded`), unless `confounding` is given.
         """
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed, particles=particles)
         action = self.act(factual, **interventions)
         warn_of_ignored(self.sensitivities, action)
-        return self.predict(factual, action, region=region, weights=weights)
+        if confounding is None:
+            warn_of_confounded(self.graph, action)
+        return self.predict(factual, action, region=region, weights=weights, confounding=confounding)
 
     def effects(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Effects:
         """Which way the effects of `interventions` take: the worlds that would have been by every way (what `do` answers), by
@@ -207,9 +214,19 @@ class CausalModel(SCM):
         factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
         action = self.act(factual, **interventions)
         warn_of_ignored(self.sensitivities, action)
+        warn_of_confounded(self.graph, action)
         self._check_answerable(factual, action)
         worlds = self._drawn(factual, action, lambda of, act: self.paths(of, act, region))
         return Effects(*(self._counterfactual(factual, action, world) for world in worlds))
+
+    def tipping(self, x: Any, /, *, seed: int = 0, **interventions: Any) -> dict[str, Tensor]:
+        """How strong an unobserved common cause would have to be to explain away the effects of `interventions`.
+
+        By direct effect, where cause and effect are numbers: the correlation of their noises at which nothing would follow, one
+        for each item, within (-1, 1). See `causalimg.confounding`.
+        """
+        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
+        return tipping(factual, self.act(factual, **interventions))
 
     @torch.no_grad()
     def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
@@ -243,6 +260,7 @@ class CausalModel(SCM):
         region: Where = Region(),
         weights: Weights | None = None,
         pulls: Pulls | None = None,
+        confounding: Correlations | None = None,
     ) -> Counterfactual:
         """The counterfactual world: what `action` sets, its effects predicted anew, all else as it was.
 
@@ -250,8 +268,11 @@ class CausalModel(SCM):
         what follows from `action` is not fitted.
         """
         self._check_answerable(factual, action)
-        world = self._drawn(factual, action, lambda of, act: self.propagate(of, act, region, weights, pulls))
-        return self._counterfactual(factual, action, world)
+
+        def ask(of: Factual, act: World) -> World:
+            return self.propagate(confounded(of, act, confounding or {}), act, region, weights, pulls)
+
+        return self._counterfactual(factual, action, self._drawn(factual, action, ask))
 
     @staticmethod
     def _drawn(factual: Factual, action: World, ask: Callable[[Factual, World], AnyNest]) -> AnyNest:

@@ -9,6 +9,7 @@ A counterfactual takes three steps, each a function of its own::
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 
 import torch
 from torch import Generator, Tensor, nn
@@ -71,6 +72,12 @@ class Factual:
             mechanism = self.scm.mechanisms[name]
             self._noise[name] = mechanism.abduct(*self.seen(name), self.draws.prior(mechanism, name))
         return self._noise[name]
+
+    def with_noise(self, noise: Mapping[str, Noise]) -> "Factual":
+        """The same, with this `noise` of some variables."""
+        made = copy(self)
+        made._noise, made._items = self._noise | dict(noise), {}
+        return made
 
     def item(self, i: int) -> "Factual":
         """Item `i` by itself, with all its draws. It is kept: what was abducted for one question serves the next."""

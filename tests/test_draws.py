@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import causalimg as ci
+from causalimg.counterfactual import Counterfactual
 from causalimg.draws import Draws
 from causalimg.graph import measure
 
@@ -281,3 +282,36 @@ def test_digests_tell_items_apart_by_all_that_is_known():
     assert len(set(draws.items)) == 20
     changed = Draws.of(rows(slice(20)) | {"sex": 1 - WORLD["sex"][:20]})
     assert not set(draws.items) & set(changed.items)
+
+
+# -- on a figure -------------------------------------------------------------------------------------------------------
+
+
+def words(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+@pytest.mark.parametrize(("read", "unsure"), [((20.0, 40.0, 60.0), True), ((29.0, 30.0, 31.0), False)])
+def test_a_figure_says_the_spread_and_where_it_is_more_than_was_asked(read, unsure):
+    factual, area = rows(slice(1)), torch.tensor([30.0])
+    factual["area"] = area - 10
+    world = {name: value.repeat(3, *(1 for _ in value.shape[1:])) for name, value in factual.items()} | {
+        "area": area.repeat(3)
+    }
+    world["x"] = world["x"] + torch.tensor([-0.1, 0.0, 0.1]).view(3, 1, 1, 1)
+    readings = lambda images: {"area": torch.tensor(read)}  # noqa: E731
+    answer = Counterfactual(Patch(), factual, {"area": area}, world, readings, lambda images, name: {}, draws=3)
+    said = words(answer.plot())
+    assert "spread" in said
+    low, high = (end.item() for end in answer.interval("area"))
+    caption = next(text for text in said if text.startswith("do(area"))
+    assert f"measured {sum(read) / 3:.4g} px [{low:.4g}, {high:.4g}]" in caption.replace("\n", " ")
+    assert ("not sure" in caption) is unsure
+    assert low < sum(read) / 3 < high
+
+
+def test_a_figure_of_one_draw_shows_no_spread(model):
+    said = words(model.do(rows(slice(2)), area=20.0).plot())
+    assert "difference" in said
+    assert "spread" not in said
+    assert not any("[" in text for text in said)

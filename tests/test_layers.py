@@ -22,6 +22,7 @@ LAYERS = (
     "counterfactual",
     "guidance",
     "fit",
+    "confounding",
     "scm",
     "draws",
     "region",

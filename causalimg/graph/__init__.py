@@ -20,4 +20,5 @@ from causalimg.graph.relative import shift as shift
 from causalimg.graph.variables import Categorical as Categorical
 from causalimg.graph.variables import Continuous as Continuous
 from causalimg.graph.variables import Image as Image
+from causalimg.graph.variables import Unobserved as Unobserved
 from causalimg.graph.variables import Variable as Variable

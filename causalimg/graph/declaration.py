@@ -28,6 +28,8 @@ ARGUMENTS = {
     "pose",
     "region",
     "weights",
+    "particles",
+    "confounding",
 }
 """Attributes of a graph, and arguments of methods that take variables by name."""
 

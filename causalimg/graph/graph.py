@@ -9,12 +9,14 @@ Graphs you write are classes, graphs you compute or store are data, and both are
 
     Heart() == Graph.of(age=..., lv_area=Continuous(parents=["age"], ...), x=...)
 
+A common cause that no table has is declared as `Unobserved`: it is no variable of the graph, but known to it.
+
 A measurement is not an edge: ``lv_area`` causes ``x`` and is read off it. JSON, YAML and networkx carry the same plain data,
 both ways.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +28,7 @@ import yaml
 from causalimg.errors import check_given, check_known, located
 from causalimg.graph.declaration import Written, acyclic, resolved
 from causalimg.graph.quantities import Outlined, Quantity
-from causalimg.graph.variables import Continuous, Image, Variable
+from causalimg.graph.variables import Continuous, Image, Unobserved, Variable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +44,8 @@ class Graph:
 
     title: str
     variables: Mapping[str, Variable]
+    unobserved: Mapping[str, tuple[str, ...]]
+    """By the name of an unobserved cause, its direct effects."""
     _declared: ClassVar[Mapping[str, Variable]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -66,9 +70,15 @@ class Graph:
     def _resolve(self, title: str, written: Written) -> None:
         self.title = title
         variables = resolved(title, written, taken=dir(Graph))
-        self._edges = acyclic(title, variables)
-        order = nx.lexicographical_topological_sort(self._edges, key=list(variables).index)
-        self.variables = MappingProxyType({name: variables[name] for name in order})
+        edges = acyclic(title, variables)
+        order = list(nx.lexicographical_topological_sort(edges, key=list(variables).index))
+        self._written = {name: variables[name] for name in order}
+        unobserved = [name for name, variable in self._written.items() if isinstance(variable, Unobserved)]
+        self.unobserved = MappingProxyType({name: tuple(n for n in order if n in edges[name]) for name in unobserved})
+        self.variables = MappingProxyType(
+            {name: _without(variable, unobserved) for name, variable in self._written.items() if name not in unobserved}
+        )
+        self._edges = edges.subgraph(self.variables)
         for name in self.measured:
             self._check_spacing(name, self.image_of(name))
 
@@ -100,6 +110,22 @@ class Graph:
         check_known("variable", names, self)
         return frozenset().union(*(nx.descendants(self._edges, name) for name in names))
 
+    def confounded(self, *names: str) -> dict[str, tuple[str, ...]]:
+        """The effects of setting `names` that are not identified from what is observed, and the unobserved causes to blame.
+
+        Such an effect has an unobserved cause of its own, from which one of its parents follows too; and this parent is set,
+        or follows from what is. (Then what is learnt of the effect given its parents is not what the parents bring about.)
+        """
+        moved = self.descendants(*names).union(names)
+        blamed = {name: self._shared(name, moved) for name in self if name in moved and name not in names}
+        return {name: causes for name, causes in blamed.items() if causes}
+
+    def _shared(self, name: str, moved: frozenset[str]) -> tuple[str, ...]:
+        """Unobserved parents of `name` from which one of its parents that `moved` follows."""
+        parents = moved.intersection(self.parents(name))
+        causes = {cause: set(effects) for cause, effects in self.unobserved.items() if name in effects}
+        return tuple(cause for cause, effects in causes.items() if parents & (effects | self.descendants(*effects)))
+
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The names of the image variables."""
@@ -130,7 +156,7 @@ class Graph:
 
     def to_data(self) -> dict[str, Any]:
         """The graph as plain JSON data; `from_data` is the way back."""
-        return {"title": self.title, "variables": {name: v.to_data() for name, v in self.variables.items()}}
+        return {"title": self.title, "variables": {name: v.to_data() for name, v in self._written.items()}}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Graph":
@@ -189,17 +215,22 @@ class Graph:
         return cls.from_data({"title": graph.graph.get("title", "Graph"), "variables": variables})
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Graph) and list(self.variables.items()) == list(other.variables.items())
+        return isinstance(other, Graph) and list(self._written.items()) == list(other._written.items())
 
     def __hash__(self) -> int:
-        return hash(tuple(self.variables.items()))
+        return hash(tuple(self._written.items()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph.from_data, (self.to_data(),)
 
     def __repr__(self) -> str:
-        body = [f"    {name} = {variable!r}" for name, variable in self.variables.items()] or ["    pass"]
+        body = [f"    {name} = {variable!r}" for name, variable in self._written.items()] or ["    pass"]
         return "\n".join([f"class {self.title}(Graph):", *body])
+
+
+def _without(variable: Variable, unobserved: Collection[str]) -> Variable:
+    """`variable` with those parents alone that are observed."""
+    return variable.model_copy(update={"parents": tuple(name for name in variable.parents if name not in unobserved)})
 
 
 def as_graph(graph: Graph | type[Graph]) -> Graph:

@@ -73,6 +73,23 @@ class Variable(Kinded):
         return f"{value:.4g}"
 
 
+class Unobserved(Variable):
+    """A cause of others that no table has: it says that they have something in common which is not known. It has no causes.
+
+    No mechanism sees it. `do` warns where what it asks for is therefore not identified.
+    """
+
+    @model_validator(mode="after")
+    def _is_a_root(self) -> "Unobserved":
+        if self.parents:
+            raise ValueError("what is unobserved has no parents: make them parents of its effects, and leave it out")
+        return self
+
+    @property
+    def caption(self) -> str:
+        return "unobserved"
+
+
 class _Bounded(Variable):
     bounds: tuple[float | None, float | None] = (None, None)
 

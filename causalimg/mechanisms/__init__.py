@@ -16,5 +16,6 @@ from causalimg.mechanisms.mechanism import Likelihood as Likelihood
 from causalimg.mechanisms.mechanism import MaximumLikelihood as MaximumLikelihood
 from causalimg.mechanisms.mechanism import Mechanism as Mechanism
 from causalimg.mechanisms.mechanism import Mediated as Mediated
+from causalimg.mechanisms.mechanism import Monotone as Monotone
 from causalimg.mechanisms.mechanism import Options as Options
 from causalimg.mechanisms.mechanism import Seen as Seen

@@ -29,7 +29,7 @@ from causalimg.mechanisms.context import Hypernetwork
 from causalimg.mechanisms.mechanism import (
     OF_NUMBERS,
     Abduction,
-    MaximumLikelihood,
+    Monotone,
     Noise,
     Values,
     rows,
@@ -42,7 +42,7 @@ BOX = 5.0
 """Half the width of the spline, in standard deviations of what the parents leave open."""
 
 
-class ConditionalFlow(MaximumLikelihood):
+class ConditionalFlow(Monotone):
     """Conditional affine and spline flow for `Continuous` variables, within their bounds.
 
     `bins` of the spline (0: the affine part alone), `width` of the network that sees the parents.

@@ -14,10 +14,10 @@ from torch import Generator, Tensor, nn
 from causalimg.errors import check_known
 from causalimg.graph import Categorical, Continuous
 from causalimg.mechanisms.context import Context
-from causalimg.mechanisms.mechanism import Abduction, MaximumLikelihood, Noise, Values, rows, standard_normal
+from causalimg.mechanisms.mechanism import Abduction, Monotone, Noise, Values, rows, standard_normal
 
 
-class LinearGaussian(MaximumLikelihood):
+class LinearGaussian(Monotone):
     """Linear in its parents with Gaussian noise, for `Continuous` variables without bounds.
 
     Made with coefficients in natural units it is a known truth; `weights` by parent, one per level for a categorical one,

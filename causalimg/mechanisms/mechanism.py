@@ -268,6 +268,10 @@ class MaximumLikelihood(Likelihood, ABC):
         return self.explain(value, parents, self.noise(len(value))).nll
 
 
+class Monotone(MaximumLikelihood, ABC):
+    """A mechanism of a number that rises with its noise, which is one standard normal number: (batch,)."""
+
+
 def likelihood_of(mechanism: Mechanism) -> Likelihood | None:
     """`mechanism`, or the one that it wraps, if that is a `Likelihood`."""
     unwrapped = mechanism.unwrapped

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBER, PICTURE, CAUSE, MEASUREMENT = "#dbe7f3", "#f5e6c8", "#3b4754", "#c0561f"
+UNKNOWN = "unobserved"
 TITLE_SIZE, NAME_SIZE, CAPTION_SIZE, MARGIN = 12.0, 10.0, 7.5, 0.35
 
 
@@ -20,14 +21,22 @@ def draw_graph(graph: Graph | type[Graph], path: str | Path | None = None) -> "F
     from matplotlib.figure import Figure  # loads when first needed
 
     graph = as_graph(graph)
-    widths = {name: _box_width(name, graph[name].caption) for name in graph}
+    captions = dict.fromkeys(graph.unobserved, UNKNOWN) | {name: graph[name].caption for name in graph}
+    widths = {name: _box_width(name, caption) for name, caption in captions.items()}
     plan = layout(widths, _arrows(graph))
     figure = Figure(dpi=150)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     for name, centre in plan.boxes.items():
-        _box(axes, centre, widths[name], PICTURE if name in graph.images else NUMBER)
-        _label(axes, centre, name, graph[name].caption)
+        unknown = name in graph.unobserved
+        _box(
+            axes,
+            centre,
+            widths[name],
+            "none" if unknown else PICTURE if name in graph.images else NUMBER,
+            dashed=unknown,
+        )
+        _label(axes, centre, name, captions[name])
     for arrow, way in plan.ways.items():
         _arrow(axes, way, arrow.dashed)
     _frame(figure, axes, plan, widths, graph.title)
@@ -38,6 +47,7 @@ def draw_graph(graph: Graph | type[Graph], path: str | Path | None = None) -> "F
 
 def _arrows(graph: Graph) -> list[Arrow]:
     causes = [Arrow(parent, name) for name in graph for parent in graph.parents(name)]
+    causes += [Arrow(cause, name) for cause, effects in graph.unobserved.items() for name in effects]
     return causes + [Arrow(graph.image_of(name), name, dashed=True) for name in graph.measured]
 
 
@@ -53,12 +63,14 @@ def _width(text: str, size: float) -> float:
     return TextPath((0, 0), text, size=size).get_extents().width / 72 if text else 0.0
 
 
-def _box(axes: "Axes", centre: Point, width: float, color: str) -> None:
+def _box(axes: "Axes", centre: Point, width: float, color: str, dashed: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     corner = (centre[0] - width / 2, centre[1] - HEIGHT / 2)
     round_ = "round,pad=0,rounding_size=0.12"
-    axes.add_patch(FancyBboxPatch(corner, width, HEIGHT, boxstyle=round_, facecolor=color, edgecolor=CAUSE, lw=0.8))
+    box = FancyBboxPatch(corner, width, HEIGHT, boxstyle=round_, facecolor=color, edgecolor=CAUSE, lw=0.8)
+    box.set_linestyle("dashed" if dashed else "solid")
+    axes.add_patch(box)
 
 
 def _label(axes: "Axes", centre: Point, name: str, caption: str) -> None:

@@ -28,11 +28,15 @@ DASHES: dict[str, Any] = {"factual": "solid", "counterfactual": (0, (2.2, 1.2))}
 
 
 class Pictures(NamedTuple):
-    """Images (n, 1 or 3, height, width), outlines by structure (n, height, width) in [0, 1] or bool, captions (n,)."""
+    """Images (n, 1 or 3, height, width), outlines by structure (n, height, width) in [0, 1] or bool, captions (n,).
+
+    `spread`: how unsure each pixel is, of the shape of the images, where that is known.
+    """
 
     images: Tensor
     outlines: Mapping[str, Tensor] = {}
     captions: Sequence[str] = ()
+    spread: Tensor | None = None
 
 
 class _Column(NamedTuple):
@@ -57,7 +61,7 @@ def draw_grid(
     title: str = "",
     path: str | Path | None = None,
 ) -> Any:
-    """The first eight items, a row each: the factual image, then every answer, under its heading, and its difference.
+    """The first eight items, a row each: the factual image, then every answer, under its heading, its difference, and its spread.
 
     Answers may be methods, targets, or both. `bounds` are the image's: black and white. Returns the matplotlib figure, and
     writes it to `path` if given. Raises ValueError where the shapes or the numbers of captions disagree.
@@ -69,9 +73,12 @@ def draw_grid(
     columns = [_images("factual", factual, outlines, bounds)]
     for heading, answer in answers.items():
         both = outlines | {"counterfactual": _first(answer.outlines)}
-        change = _largest(answer.images[:ROWS] - factual.images[:ROWS]) * (255 / (high - low))
+        unit = 255 / (high - low)
+        change = unit * _largest(answer.images[:ROWS] - factual.images[:ROWS])
         columns += [_images(heading, answer, both, bounds), _Column("difference", change, CHANGE, both)]
-    figure = _draw_columns(columns, title, scale="change, grey levels of 255")
+        if answer.spread is not None:
+            columns.append(_Column("spread", unit * _largest(answer.spread[:ROWS]), CHANGE, both))
+    figure = _draw_columns(columns, title, scale="grey levels of 255")
     save(figure, path)
     return figure
 
@@ -101,6 +108,8 @@ def _check(heading: str, pictures: Pictures, shape: tuple[int, ...]) -> None:
     for name, mask in pictures.outlines.items():
         if mask.shape != flat:
             raise ValueError(f"{heading}: expected {name!r} outlines of shape {flat}, got {tuple(mask.shape)}")
+    if pictures.spread is not None and pictures.spread.shape != expected:
+        raise ValueError(f"{heading}: expected a spread of shape {expected}, got {tuple(pictures.spread.shape)}")
     if len(pictures.captions) not in (0, shape[0]):
         raise ValueError(f"{heading}: expected {shape[0]} captions, got {len(pictures.captions)}")
 
