@@ -1,6 +1,7 @@
 """Say what causes what. Get the image that would have been."""
 
 from causalimg import testing as testing
+from causalimg.conformal import Conformal as Conformal
 from causalimg.data import Percentile as Percentile
 from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
+from causalimg.intervals import Scores
 from causalimg.scm import Outline
 from causalimg.values import World, limits, widen
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
@@ -44,6 +45,7 @@ class Counterfactual(Mapping[str, Tensor]):
         n = max(map(len, world.values())) // draws
         self.graph = graph
         self._draws, self._set = draws, action
+        self._scores: Scores | None = None
         self._drawn = {name: value.unflatten(0, (n, draws)) for name, value in world.items()}
         self._world = {name: _middle(value) for name, value in self._drawn.items()}
         self._was = {name: widen(value, n) for name, value in factual.items()}
@@ -97,21 +99,53 @@ class Counterfactual(Mapping[str, Tensor]):
         """What the readers read off the counterfactual images, hard, in declared units; of several draws, the mean."""
         return self._as_asked({name: _middle(value) for name, value in self._read.items()}, self._single)
 
+    @property
+    def _has_intervals(self) -> bool:
+        return self._draws > 1 or self._scores is not None
+
+    def reading_spread(self, name: str) -> Tensor:
+        """By how much what is read of `name` differs between draws: their standard deviation, (n,)."""
+        check_known("variable that a reader reads", [name], self._read)
+        return self._as_asked({name: _spread(self._read[name])}, self._single)[name]
+
     def interval(self, name: str, level: float = 0.9) -> tuple[Tensor, Tensor]:
         """Between which values `level` of the draws lie, (n,) each: of what is read off the images, or where no reader reads
-        `name`, of the variable itself.
+        `name`, of the variable itself. Of an answer by `Conformal`, what holds the value at that level.
 
         Raises ValueError for an unknown variable, one that is no number, and an answer of fewer than two draws.
         """
         check_known("variable", [name], self.graph)
         if self.graph[name].discrete or self.graph[name].value_shape:
             raise ValueError(f"{name} is no number: see `spread`")
-        if self._draws < 2:
+        if not self._has_intervals:
             raise ValueError("one draw has no interval: ask with particles=16, or an Ensemble")
+        low, high = self._quantiles(name, level) if self._scores is None else self._around(name, level, self._scores)
+        return (low[0], high[0]) if self._single else (low, high)
+
+    def _quantiles(self, name: str, level: float) -> tuple[Tensor, Tensor]:
         drawn = (self._read if name in self._read else self._drawn)[name].double()
-        ends = [drawn.quantile(share, dim=1).float() for share in ((1 - level) / 2, (1 + level) / 2)]
-        low, high = self._as_asked(dict(zip("ab", ends, strict=True)), self._single).values()
+        low, high = (drawn.quantile(share, dim=1).float() for share in ((1 - level) / 2, (1 + level) / 2))
         return low, high
+
+    def _around(self, name: str, level: float, scores: Scores) -> tuple[Tensor, Tensor]:
+        moved = self._world[name] != self._was[name]
+        reach = scores.reach(name, moved, _spread(self._read[name]), level)
+        return _middle(self._read[name]) - reach, _middle(self._read[name]) + reach
+
+    def read_by(self, readings: Readings) -> "Counterfactual":
+        """The same answer, measured by others."""
+        return self._like(self._drawn, self._draws, readings)
+
+    def with_scores(self, scores: Scores) -> "Counterfactual":
+        """The same answer, with intervals that hold as `scores` say."""
+        made = self._like(self._drawn, self._draws, self._readings)
+        made._scores = scores
+        return made
+
+    def _like(self, drawn: World, draws: int, readings: Readings) -> "Counterfactual":
+        """An answer to the same question: other draws (n, draws, ...), or measured by others."""
+        of = self.graph, self._was, self._set, {name: value.flatten(0, 1) for name, value in drawn.items()}, readings
+        return Counterfactual(*of, self._outline, draws=draws, single=self._single)
 
     @cached_property
     def measured_before(self) -> World:
@@ -151,7 +185,7 @@ class Counterfactual(Mapping[str, Tensor]):
 
     def _between(self, name: str, row: int) -> str:
         """The interval of what is measured, in words; nothing where there is none."""
-        if self._draws < 2 or self.graph[name].discrete:
+        if not self._has_intervals or self.graph[name].discrete:
             return ""
         low, high = (end.reshape(-1)[row].item() for end in self.interval(name))
         return f" [{low:.4g}, {high:.4g}]"
@@ -160,11 +194,8 @@ class Counterfactual(Mapping[str, Tensor]):
 def joined(answers: Sequence[Counterfactual]) -> Counterfactual:
     """The draws of several answers to one question, of which there is at least one, as one answer."""
     first = answers[0]
-    world = {name: torch.cat([one._drawn[name] for one in answers], dim=1).flatten(0, 1) for name in first}
-    draws = sum(one._draws for one in answers)
-    return Counterfactual(
-        first.graph, first._was, first._set, world, first._readings, first._outline, draws=draws, single=first._single
-    )
+    drawn = {name: torch.cat([one._drawn[name] for one in answers], dim=1) for name in first}
+    return first._like(drawn, sum(one._draws for one in answers), first._readings)
 
 
 def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, image: str | None = None) -> Any:

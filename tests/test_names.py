@@ -171,6 +171,7 @@ NAMELESS = {
     "Mediated": "abstract",
     "Monotone": "abstract",
     "Ensemble": "takes models",
+    "Conformal": "takes a model, rows and a reader",
     "Guided": "takes a model and a reader",
     "Realism": "has no settings",
     "Reversibility": "has no settings",
