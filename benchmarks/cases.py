@@ -4,6 +4,7 @@
     finetune   a step of fine-tuning under the default segmentor
     do         counterfactuals of a batch, one target each
     sweep      16 targets for the first image of the batch
+    draws      16 draws of the answer to one target for the first image of the batch
     sample     a batch from the prior
 
 Ours as it ships (`ours`), and with the published widths, blocks and latents (`ours, published sizes`).
@@ -30,7 +31,8 @@ WAYS: dict[str, Callable[[], ci.Mechanism]] = {
     "ours": lambda: ci.Edited(base=ci.HVAE(), edit=ci.Deform()),
     "ours, flow": ci.FlowMatching,
 }
-WORK = ("fit", "do", "sweep", "sample", "finetune")  # what was fine-tuned answers by more passes of its network
+WORK = ("fit", "do", "sweep", "draws", "sample", "finetune")
+"""In this order: what was fine-tuned answers by more passes of its network."""
 
 Action = Callable[[], object]
 
@@ -76,9 +78,20 @@ class Case:
 
     def _sweep(self) -> Action:
         targets = torch.linspace(400, 2000, TARGETS, device=self.world["x"].device)
-        if not self.published:
-            one = {name: value[:1] for name, value in self.world.items()}
-            return lambda: self.model.do(one, lv_area=targets)
+        if self.published:
+            return self._published_rows(targets)
+        return lambda: self.model.do(self._one(), lv_area=targets)
+
+    def _draws(self) -> Action:
+        if self.published:
+            return self._published_rows(torch.full((TARGETS,), 1000.0, device=self.world["x"].device))
+        return lambda: self.model.do(self._one(), lv_area=1000.0, particles=TARGETS)
+
+    def _one(self) -> dict[str, Tensor]:
+        return {name: value[:1] for name, value in self.world.items()}
+
+    def _published_rows(self, targets: Tensor) -> Action:
+        """A row for each target, of the first image: the published way encodes, and draws, in each."""
         image, before = self.world["x"][:1].expand(TARGETS, -1, -1, -1), _rows(self.parents)
         return _quiet(lambda: counterfactual(self.mechanism, image, before, before | {"lv_area": targets}))
 

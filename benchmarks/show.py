@@ -18,6 +18,7 @@ SAID = {
     "finetune": "finetune, a step",
     "do": "do",
     "sweep": "do, 16 targets on one image",
+    "draws": "do, 16 draws of one answer",
     "sample": "sample",
 }
 Record = dict[str, Any]

@@ -36,7 +36,7 @@ def times(ways: list[str], size: int, batch: int, threads: int, rounds: int, dev
     cases = {way: Case(way, size, batch, device) for way in ways}
     found = []
     for work in WORK:
-        if (work == "sweep" and batch != 1) or (work == "finetune" and batch == 1):  # one row has no spread
+        if (work in ("sweep", "draws") and batch != 1) or (work == "finetune" and batch == 1):  # one row has no spread
             continue
         actions = {way: case.action(work) for way, case in cases.items()}
         for action in actions.values():
@@ -45,7 +45,7 @@ def times(ways: list[str], size: int, batch: int, threads: int, rounds: int, dev
         for _ in range(rounds):
             for way, action in actions.items():
                 seconds[way].append(_seconds(action, device))
-        images = TARGETS if work == "sweep" else batch
+        images = TARGETS if work in ("sweep", "draws") else batch
         for way, taken in seconds.items():
             median = statistics.median(taken)
             found.append(
