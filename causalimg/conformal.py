@@ -1,8 +1,8 @@
 """Answers with intervals that hold: ``Conformal(model, val, judge).do(x, lv_area=900.0).interval("lv_area")``.
 
 Draws alone are too sure of themselves: they know what abduction leaves open and where models differ, and neither what all models
-have wrong nor what the reader misses. So the same questions are put about rows that were kept for it, where it is known what the
-answers should read, and intervals are made as wide as it takes there (see `intervals`).
+have wrong nor what the reader misses. So the same questions are put about rows that were kept for it, and intervals are made as
+wide as it takes there for readings to be what they should (see `intervals`).
 """
 
 from collections.abc import Mapping
@@ -13,20 +13,25 @@ from torch import Tensor
 
 from causalimg.counterfactual import Counterfactual
 from causalimg.ensemble import Ensemble
-from causalimg.graph import Continuous
+from causalimg.graph import Continuous, Graph
 from causalimg.guided import Guided
-from causalimg.intervals import Scores, score
+from causalimg.intervals import AllScores, Scores
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
-from causalimg.values import Columns, World
+from causalimg.readers.reader_set import ReaderSet
+from causalimg.values import Columns, World, columns, count_rows
+
+BATCH = 32
+"""So many rows are asked about at once."""
 
 
 class Conformal:
     """`model`, whose intervals of what `reader` reads hold, as far as questions are like those about `rows`.
 
-    `rows`: held-out ones, a hundred or more. Each variable that `reader` reads is set in turn to what another row has; it is to
-    read so, and the others are to read what the model says. `particles` draws of every answer, then and later. Raises ValueError
-    for a reader that guided the model (its readings of answers say nothing), or that reads no number.
+    `rows`: held-out ones, with a value of every variable; a hundred or more. Each variable that `reader` reads is set in turn to
+    what another row has. It should then read so, what stays should read as it was, and what follows, of which nobody knows more,
+    as the model says. `particles` draws of every answer, then and later. Raises ValueError for a reader that guided the model
+    (its readings of answers say nothing), or that reads no number, and for readings that are not finite.
     """
 
     def __init__(
@@ -39,41 +44,54 @@ class Conformal:
         seed: int = 0,
     ) -> None:
         if fingerprint(reader) in model.guided_by:
-            raise ValueError(
-                f"{reader.describe()} guided this model: its readings of answers say nothing; give another one"
-            )
-        graph = model.graph
-        self.model, self.reader, self.particles = model, reader, particles
-        self.names = [name for name in reader.can_read(graph) if isinstance(graph[name], Continuous)]
+            raise ValueError(f"{reader.describe()} guided this model: its readings of answers say nothing")
+        self.model, self.particles, self.readers = model, particles, ReaderSet(model.graph, [reader])
+        self.names = [name for name in self.readers.by_variable if isinstance(self.graph[name], Continuous)]
         if not self.names:
             raise ValueError(f"{reader.describe()} reads no number of this graph")
-        self.scores = self._scored(self._asked(rows, seed))
+        if missing := [name for name in self.graph if name not in rows.keys()]:  # noqa: SIM118
+            raise ValueError(f"rows to score need a value of every variable; missing: {', '.join(missing)}")
+        self.scores = self._scored(columns(self.graph, rows)[0], seed)
+
+    @property
+    def graph(self) -> Graph:
+        """What causes what."""
+        return self.model.graph
+
+    @property
+    def guided_by(self) -> list[str]:
+        """The fingerprints of who guided the model."""
+        return self.model.guided_by
+
+    def abduct(self, x: Any, /, *, seed: int = 0) -> Any:
+        """What was seen, as the model abducts it, with as many draws as answers have."""
+        return self.model.abduct(x, seed=seed, particles=self.particles)
 
     def do(self, x: Any, /, *, seed: int = 0, **asked: Any) -> Counterfactual:
         """See the model's `do`; what is measured is what the reader reads, and `interval` holds."""
-        return self._answer(self.model.abduct(x, seed=seed, particles=self.particles), asked).with_scores(self.scores)
+        return self.model.do(x, seed=seed, particles=self.particles, **asked).read_by(self._read, self.scores)
 
-    def _answer(self, factual: Any, asked: Mapping[str, Any]) -> Counterfactual:
-        return self.model.do(factual, **asked).read_by(self._read)
-
+    @torch.no_grad()
     def _read(self, images: Mapping[str, Tensor]) -> World:
-        graph = self.model.graph
-        return {name: self.reader.read(images[graph.image_of(name)], graph, [name])[name] for name in self.names}
+        self.readers.to(next(iter(images.values())).device)
+        return self.readers.read_all(images, self.names)
 
-    def _asked(self, rows: Columns, seed: int) -> list[Counterfactual]:
-        """The answers to the questions that are scored."""
-        factual = self.model.abduct(rows, seed=seed, particles=self.particles)
-        seen, generator = self._answer(factual, {}).factual, torch.Generator().manual_seed(seed)
-        order = {name: torch.randperm(len(seen[name]), generator=generator) for name in self.names}
-        return [self._answer(factual, {name: seen[name][order[name]]}) for name in self.names]
-
-    def _scored(self, answers: list[Counterfactual]) -> Scores:
-        moved, held, floor = {}, {}, {}
+    def _scored(self, rows: World, seed: int) -> AllScores:
+        generator, found = torch.Generator().manual_seed(seed), {}
         for name in self.names:
-            floor[name] = torch.cat([one.reading_spread(name) for one in answers]).mean().item() or 1.0
-            found = torch.cat(
-                [score(one.measured[name], one.reading_spread(name), one[name], floor[name]) for one in answers]
-            )
-            went = torch.cat([one[name] != one.factual[name] for one in answers])
-            moved[name], held[name] = found[went], found[~went]
-        return Scores(moved, held, floor)
+            order = torch.randperm(count_rows(rows), generator=generator).to(rows[name].device)
+            for read, found_so in self._readings(rows, name, rows[name][order]).items():
+                found[name, read] = Scores.of(*found_so)
+        return found
+
+    def _readings(self, rows: World, name: str, target: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """By what is read under do(name=target): mean and spread of the readings, and what they should be, (rows,) each."""
+        parts: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {read: [] for read in self.names}
+        for start in range(0, len(target), BATCH):
+            some = slice(start, start + BATCH)
+            known = {key: value[some] for key, value in rows.items()}
+            asked: dict[str, Any] = {name: target[some], "particles": self.particles}
+            answer = self.model.do(known, **asked).read_by(self._read)
+            for read in self.names:
+                parts[read].append((answer.measured[read], answer.reading_spread(read), answer[read]))
+        return {read: tuple(torch.cat(column) for column in zip(*each, strict=True)) for read, each in parts.items()}

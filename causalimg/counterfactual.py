@@ -14,7 +14,7 @@ from torch import Tensor
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
-from causalimg.intervals import Scores
+from causalimg.intervals import AllScores, reach_of
 from causalimg.scm import Outline
 from causalimg.values import World, limits, widen
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
@@ -45,7 +45,7 @@ class Counterfactual(Mapping[str, Tensor]):
         n = max(map(len, world.values())) // draws
         self.graph = graph
         self._draws, self._set = draws, action
-        self._scores: Scores | None = None
+        self._scores: AllScores | None = None
         self._drawn = {name: value.unflatten(0, (n, draws)) for name, value in world.items()}
         self._world = {name: _middle(value) for name, value in self._drawn.items()}
         self._was = {name: widen(value, n) for name, value in factual.items()}
@@ -112,9 +112,12 @@ class Counterfactual(Mapping[str, Tensor]):
         """Between which values `level` of the draws lie, (n,) each: of what is read off the images, or where no reader reads
         `name`, of the variable itself. Of an answer by `Conformal`, what holds the value at that level.
 
-        Raises ValueError for an unknown variable, one that is no number, and an answer of fewer than two draws.
+        Raises ValueError for an unknown variable, one that is no number, a level outside of (0, 1), an answer of fewer than two
+        draws, and a question by `Conformal` that was not scored.
         """
         check_known("variable", [name], self.graph)
+        if not 0 < level < 1:
+            raise ValueError(f"level: expected a share between 0 and 1, such as 0.9, got {level:g}")
         if self.graph[name].discrete or self.graph[name].value_shape:
             raise ValueError(f"{name} is no number: see `spread`")
         if not self._has_intervals:
@@ -124,21 +127,19 @@ class Counterfactual(Mapping[str, Tensor]):
 
     def _quantiles(self, name: str, level: float) -> tuple[Tensor, Tensor]:
         drawn = (self._read if name in self._read else self._drawn)[name].double()
+        if not len(drawn):
+            return drawn[:, 0].float(), drawn[:, 0].float()
         low, high = (drawn.quantile(share, dim=1).float() for share in ((1 - level) / 2, (1 + level) / 2))
         return low, high
 
-    def _around(self, name: str, level: float, scores: Scores) -> tuple[Tensor, Tensor]:
-        moved = self._world[name] != self._was[name]
-        reach = scores.reach(name, moved, _spread(self._read[name]), level)
+    def _around(self, name: str, level: float, scores: AllScores) -> tuple[Tensor, Tensor]:
+        check_known("variable that the reader reads", [name], self._read)
+        reach = reach_of(scores, self._set, name, _spread(self._read[name]), level)
         return _middle(self._read[name]) - reach, _middle(self._read[name]) + reach
 
-    def read_by(self, readings: Readings) -> "Counterfactual":
-        """The same answer, measured by others."""
-        return self._like(self._drawn, self._draws, readings)
-
-    def with_scores(self, scores: Scores) -> "Counterfactual":
-        """The same answer, with intervals that hold as `scores` say."""
-        made = self._like(self._drawn, self._draws, self._readings)
+    def read_by(self, readings: Readings, scores: AllScores | None = None) -> "Counterfactual":
+        """The same answer, measured by others; with intervals as their `scores` have it, if any are given."""
+        made = self._like(self._drawn, self._draws, readings)
         made._scores = scores
         return made
 
@@ -146,11 +147,6 @@ class Counterfactual(Mapping[str, Tensor]):
         """An answer to the same question: other draws (n, draws, ...), or measured by others."""
         of = self.graph, self._was, self._set, {name: value.flatten(0, 1) for name, value in drawn.items()}, readings
         return Counterfactual(*of, self._outline, draws=draws, single=self._single)
-
-    @cached_property
-    def measured_before(self) -> World:
-        """What the readers read off the factual images."""
-        return self._as_asked(self._readings(self._was), self._single)
 
     def plot(self, path: str | Path | None = None, image: str | None = None) -> Any:
         """Factual | counterfactual | difference of the first items, with the structures outlined; written to `path`.

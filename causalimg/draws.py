@@ -3,6 +3,7 @@
 An item's draws come from a generator of its own, seeded by a digest of its values, the variable, the number of the draw, and the
 user's seed. So an item's answer is the same alone, in any batch, in any order, from any thread, on any device; the first draws of
 many are those of few; and the global random state is neither read nor changed. Items with the same values have the same draws.
+(torch's generators take 32 bits of a seed: of many ten thousand draws, a few are the same by chance.)
 """
 
 from collections.abc import Mapping
@@ -28,17 +29,13 @@ class Draws(NamedTuple):
         """Of items with these `values`, (n, ...) by name. Raises ValueError for less than one particle."""
         if particles < 1:
             raise ValueError(f"particles: expected at least 1, got {particles}")
+        names = " ".join(values).encode()
         columns = [value.detach().cpu().contiguous().numpy() for value in values.values()]
-        return cls(
-            tuple(_digest(*(row.tobytes() for row in item)) for item in zip(*columns, strict=True)), seed, particles
-        )
-
-    def one(self, item: int) -> Self:
-        """Those of one item."""
-        return self._replace(items=self.items[item : item + 1])
+        items = (_digest(names, *(row.tobytes() for row in item)) for item in zip(*columns, strict=True))
+        return cls(tuple(items), seed, particles)
 
     def prior(self, mechanism: Mechanism, name: str) -> Noise:
-        """Draws of `mechanism.noise` for the variable `name`: (items * particles, ...), item by item. None for no items."""
+        """Draws of `mechanism.noise` for the variable `name`: (items * particles, ...), item by item."""
         if not self.items:
             return mechanism.noise(0)
         keys = [(item, particle) for item in self.items for particle in range(self.particles)]

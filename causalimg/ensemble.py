@@ -55,7 +55,12 @@ class Ensemble:
         `x` may be what `abduct` returned; what may be `asked`, and what is raised, see the `do` of the models.
         """
         factuals = x if isinstance(x, tuple) else self.abduct(x, seed=seed, particles=particles)
-        return joined([model.do(factual, **asked) for model, factual in zip(self.models, factuals, strict=True)])
+        if len(factuals) != len(self.models):
+            raise ValueError(
+                f"what was seen was abducted by {len(factuals)} models: this ensemble has {len(self.models)}"
+            )
+        each = zip(self.models, factuals, strict=True)
+        return joined([model.do(factual, particles=particles, **asked) for model, factual in each])
 
     def save(self, folder: str | Path) -> None:
         """Write every model into a folder of its own within `folder`, by number.

@@ -1,11 +1,16 @@
 """Errors that name the thing, say what was expected, and suggest the nearest name."""
 
+import inspect
 import reprlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 from pydantic import ValidationError
+
+PACKAGE = str(Path(__file__).parent)
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:
@@ -74,3 +79,11 @@ def located(where: str) -> Iterator[None]:
         raise InvalidSpecError(where, error.mistakes) from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def warn(message: str) -> None:
+    """Warn in the line of the user's that called into this package, however deep."""
+    frame, depth = inspect.currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, stacklevel=depth + 1)

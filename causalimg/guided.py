@@ -22,7 +22,6 @@ from torch.nn.functional import avg_pool2d
 
 from causalimg.counterfactual import Counterfactual
 from causalimg.graph import Continuous, Graph, Image
-from causalimg.guidance.sensitivity import warn_of_ignored
 from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import Pull, guidable_of
 from causalimg.model import CausalModel
@@ -79,11 +78,11 @@ class Guided:
     def do(
         self, x: Any, /, *, seed: int = 0, particles: int = 1, region: Where = Region(), **interventions: Any
     ) -> Counterfactual:
-        """See `CausalModel.do`; of what the guide reads, it doesn't warn. Raises ValueError for a reader whose soft readings
+        """See `CausalModel.do`; it doesn't warn of what the guide reads. Raises ValueError for a reader whose soft readings
         have no gradient."""
-        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed, particles=particles)
+        factual = self.model.known(x, seed, particles)
         action = self.model.act(factual, **interventions)
-        warn_of_ignored(self.model.sensitivities, [name for name in action if name not in self.names])
+        self.model.warn(name for name in action if name not in self.names)
         return self.model.predict(factual, action, region=region, pulls=self._pull)
 
     def _pull(self, image: str, values: World, parents: World, region: Tensor | None) -> Pull | None:

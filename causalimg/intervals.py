@@ -3,7 +3,7 @@
 *Distribution-Free Predictive Inference for Regression* (Lei et al., JASA 2018, arXiv:1604.04173). The score of a question is the
 miss of the mean reading m, in units of the spread s of its draws and a floor f, the mean spread (1 where draws never differ)::
 
-    score = |m - v'| / (s + f)            v' what was set, or what should have stayed
+    score = |m - v'| / (s + f)            v' what it should read
     m ± q (s + f)                         holds v' in a new question with probability `level`, q being of n scores
                                           the ceil((n + 1) level)-th
 
@@ -11,38 +11,49 @@ as far as new questions are like those of the scores.
 """
 
 from collections.abc import Mapping
-from math import ceil, inf
-from typing import NamedTuple
+from math import ceil
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from causalimg.errors import check_known
-
 
 class Scores(NamedTuple):
-    """By variable: scores of questions that moved it and of those that did not, (questions,) each, and the spread's floor."""
+    """Of one reading under one kind of question: scores, (questions,), and the floor of the spread."""
 
-    moved: Mapping[str, Tensor]
-    held: Mapping[str, Tensor]
-    floor: Mapping[str, float]
+    scores: Tensor
+    floor: float
 
-    def reach(self, name: str, moved: Tensor, spread: Tensor, level: float) -> Tensor:
-        """Half the width of the interval in each row, (rows,): where it `moved`, bool, and of its `spread`.
+    @classmethod
+    def of(cls, mean: Tensor, spread: Tensor, true: Tensor) -> Self:
+        """Of readings with this mean and spread, and what they should be, (questions,). Raises ValueError for NaN, or none."""
+        if not len(true) or not (mean + spread + true).isfinite().all():
+            raise ValueError(f"{len(true)} readings to score, {int((~mean.isfinite()).sum())} of them not finite")
+        floor = spread.mean().item() or 1.0
+        return cls((mean - true).abs() / (spread + floor), floor)
 
-        Raises ValueError for a variable without scores.
-        """
-        check_known("variable whose intervals are calibrated", [name], self.floor)
-        far, near = (_quantile(scores[name], level) for scores in (self.moved, self.held))
-        return torch.where(moved, far, near) * (spread + self.floor[name])
+    def reach(self, spread: Tensor, level: float) -> Tensor:
+        """Half the width of intervals of readings with this `spread`, of its shape. Raises ValueError for too few scores."""
+        n, rank = len(self.scores), ceil((len(self.scores) + 1) * level)
+        if rank > n:
+            raise ValueError(
+                f"an interval of level {level:g} needs at least {ceil(level / (1 - level))} scored rows, not {n}"
+            )
+        return self.scores.sort().values[rank - 1] * (spread + self.floor)
 
 
-def score(mean: Tensor, spread: Tensor, true: Tensor, floor: float) -> Tensor:
-    """The scores of rows, (rows,)."""
-    return (mean - true).abs() / (spread + floor)
+AllScores = Mapping[tuple[str, str], Scores]
+"""By what was set, and what was read."""
 
 
-def _quantile(scores: Tensor, level: float) -> float:
-    """Infinite where there are too few scores for the level."""
-    rank = ceil((len(scores) + 1) * level)
-    return scores.sort().values[rank - 1].item() if rank <= len(scores) else inf
+def reach_of(scores: AllScores, asked: Mapping[str, Tensor], name: str, spread: Tensor, level: float) -> Tensor:
+    """Half the width of intervals of `name` where these variables are `asked` for: the widest of any of them.
+
+    Raises ValueError where no such question was scored.
+    """
+    if not asked:
+        raise ValueError(f"nothing was asked: there is no interval of {name}, which is as it was")
+    if missing := [(cause, name) for cause in asked if (cause, name) not in scores]:
+        known = ", ".join(f"{read} under do({cause})" for cause, read in scores)
+        raise ValueError(f"no interval of {name} under do({missing[0][0]}): scored were {known}")
+    return torch.stack([scores[cause, name].reach(spread, level) for cause in asked]).amax(0)

@@ -8,7 +8,8 @@
 Models hold no intervention: every answer is a new value.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from causalimg import storage
-from causalimg.confounding import Correlations, confounded, tipping, warn_of_confounded
+from causalimg.confounding import Correlations, adjusted, tipping, warn_of_confounded
 from causalimg.counterfactual import Counterfactual
 from causalimg.draws import Draws
 from causalimg.effects import Effects
@@ -38,7 +39,7 @@ from causalimg.training.history import History
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.values import AnyNest, Columns, World, check_allowed, columns, join_rows, map_tensors, widen
+from causalimg.values import Columns, World, check_allowed, check_variables, columns
 
 
 def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mechanisms: Mechanism) -> "CausalModel":
@@ -191,42 +192,61 @@ class CausalModel(SCM):
         strongly an image follows a parent, where its mechanism is `Guidable`, such as ``weights={"lv_area": 2.0}``.
         `particles`: so many draws of what abduction leaves open; the answer is their mean, and says their spread. `confounding`:
         what the answer would be, had an unobserved cause correlated the noises of a number and its parent so, such as
-        ``{("age", "lv_area"): 0.3}`` (see `causalimg.confounding`).
+        ``{("age", "lv_area"): 0.3}``; all parents of the one must be parents of the other (see `causalimg.confounding`).
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, variables that are neither given
-        nor readable, and a model that is not fitted. Warns where the image ignores what is set (see `sensitivities`), and of
-        effects that are not identified (see `Graph.confounded`), unless `confounding` is given.
+        nor readable, a model that is not fitted, and `confounding` of which nothing can be said. Warns where the image ignores
+        what is set (see `sensitivities`), and where something unobserved is behind what was learnt (see `Graph.confounded`).
         """
-        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed, particles=particles)
+        factual = self.known(x, seed, particles)
         action = self.act(factual, **interventions)
-        warn_of_ignored(self.sensitivities, action)
-        if confounding is None:
-            warn_of_confounded(self.graph, action)
+        self.warn(action, confounding or ())
         return self.predict(factual, action, region=region, weights=weights, confounding=confounding)
 
-    def effects(self, x: Any, /, *, seed: int = 0, region: Where = Region(), **interventions: Any) -> Effects:
+    def effects(
+        self, x: Any, /, *, seed: int = 0, particles: int = 1, region: Where = Region(), **interventions: Any
+    ) -> Effects:
         """Which way the effects of `interventions` take: the worlds that would have been by every way (what `do` answers), by
         the edges from what is set alone, and by what lies between alone.
 
-        The arguments, what is raised, and when it warns, are those of `do`, but for `weights`. In all three an image may change
-        where the total may.
+        The arguments that it has, what is raised, and when it warns, are those of `do`. In all three an image may change where
+        the total may.
         """
-        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
+        factual = self.known(x, seed, particles)
         action = self.act(factual, **interventions)
-        warn_of_ignored(self.sensitivities, action)
-        warn_of_confounded(self.graph, action)
+        self.warn(action)
         self._check_answerable(factual, action)
-        worlds = self._drawn(factual, action, lambda of, act: self.paths(of, act, region))
+        worlds = self.paths(factual, action, region)
         return Effects(*(self._counterfactual(factual, action, world) for world in worlds))
 
     def tipping(self, x: Any, /, *, seed: int = 0, **interventions: Any) -> dict[str, Tensor]:
         """How strong an unobserved common cause would have to be to explain away the effects of `interventions`.
 
-        By direct effect, where cause and effect are numbers: the correlation of their noises at which nothing would follow, one
-        for each item, within (-1, 1). See `causalimg.confounding`.
+        By direct effect, where cause and effect are numbers: the correlation of their noises at which nothing would follow,
+        within (-1, 1), of the shape of the answer. See `causalimg.confounding`. Raises what `do` raises.
         """
-        factual = x if isinstance(x, Factual) else self.abduct(x, seed=seed)
-        return tipping(factual, self.act(factual, **interventions))
+        factual = self.known(x, seed, 1)
+        action = self.act(factual, **interventions)
+        self._check_answerable(factual, action)
+        found = tipping(factual, action)
+        return {name: rho[0] if factual.single and len(rho) == 1 else rho for name, rho in found.items()}
+
+    def warn(self, action: Iterable[str], told: Iterable[tuple[str, str]] = ()) -> None:
+        """Warn where the image ignores what is set, and of effects that were learnt wrong for want of what is unobserved, but
+        for effects of whose confounding it was `told`."""
+        warn_of_ignored(self.sensitivities, action)
+        warn_of_confounded(self, action, told)
+
+    def known(self, x: Any, seed: int = 0, particles: int = 1) -> Factual:
+        """`x` abducted, unless it is already. Raises ValueError where it was abducted with other than so many `particles`, if
+        many are asked for, or by something else than a model."""
+        if not isinstance(x, Factual):
+            return self.abduct(x, seed=seed, particles=particles)
+        if particles not in (1, x.draws.particles):
+            raise ValueError(
+                f"particles={particles}, but what was abducted has {x.draws.particles}: abduct(x, particles={particles})"
+            )
+        return x
 
     @torch.no_grad()
     def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
@@ -234,13 +254,13 @@ class CausalModel(SCM):
         you like: an image is encoded once, when the first answer needs it."""
         given = x if hasattr(x, "keys") else {self._only_image(): x}
         known, single = columns(self.graph, given, self.device)
-        draws = Draws.of(known, seed, particles)
+        draws = Draws.of({name: known[name] for name in self.graph if name in known}, seed, particles)
         return Factual(self, self._filled(known), outline=self.readers.outlines, single=single, draws=draws)
 
     def act(self, factual: Factual, /, **interventions: Any) -> World:
         """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
         the number of questions where `factual` is one item."""
-        check_known("variable", interventions, self.graph)
+        check_variables(self.graph, interventions)
         given = {
             name: value(factual.values[name]) if callable(value) else value for name, value in interventions.items()
         }
@@ -268,24 +288,9 @@ class CausalModel(SCM):
         what follows from `action` is not fitted.
         """
         self._check_answerable(factual, action)
-
-        def ask(of: Factual, act: World) -> World:
-            return self.propagate(confounded(of, act, confounding or {}), act, region, weights, pulls)
-
-        return self._counterfactual(factual, action, self._drawn(factual, action, ask))
-
-    @staticmethod
-    def _drawn(factual: Factual, action: World, ask: Callable[[Factual, World], AnyNest]) -> AnyNest:
-        """What `ask` gives; where there are several draws of an item, for all of them together, question by question."""
-        n = factual.draws.particles
-        if n == 1:
-            return ask(factual, action)
-        parts = []
-        for row in range(max([factual.n, *map(len, action.values())])):
-            one = {name: widen(value[min(row, len(value) - 1)][None], n) for name, value in action.items()}
-            asked = ask(factual.item(min(row, factual.n - 1)), one)
-            parts.append(map_tensors(lambda value: widen(value, n), asked))
-        return join_rows(parts)
+        adjust = partial(adjusted, correlations=confounding or {})
+        world = self.propagate(factual, action, region, weights, pulls, adjust)
+        return self._counterfactual(factual, action, world)
 
     def _check_answerable(self, factual: Factual, action: World) -> None:
         if factual.scm is not self:

@@ -20,13 +20,16 @@ from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
-from causalimg.values import World, count_rows, in_batches, widen
+from causalimg.values import World, in_batches, map_tensors, widen
 
 Outline = Callable[[Tensor, str], World]
 """From images (n, channels, height, width), and the name of their variable, to structures by name, bool, (n, height, width)."""
 
 BATCH = 64
 """So many images are outlined at once."""
+
+Adjust = Callable[["Rows", World], "Factual"]
+"""From what was seen and what is set, row by row, to what was seen with other noise."""
 
 Pulls = Callable[[str, World, World, Tensor | None], Pull | None]
 """Who guides an image: from its name, what was seen, the values of its parents, and its region, to what pulls it, if anything."""
@@ -54,7 +57,6 @@ class Factual:
         self.draws = Draws.of(values) if draws is None else draws
         self._noise, self._outline = dict(noise or {}), outline
         self._outlines: dict[str, World] = {}
-        self._items: dict[int, Factual] = {}
 
     @property
     def n(self) -> int:
@@ -67,24 +69,19 @@ class Factual:
 
     @torch.no_grad()
     def noise(self, name: str) -> Noise:
-        """The noise of a variable, (n, ...); of one item with several draws, as many rows."""
+        """The noise of a variable, (n * particles, ...), item by item; of one item it may be one row that serves all draws."""
         if name not in self._noise:
-            mechanism = self.scm.mechanisms[name]
-            self._noise[name] = mechanism.abduct(*self.seen(name), self.draws.prior(mechanism, name))
+            mechanism, seen = self.scm.mechanisms[name], self.seen(name)
+            if self.n > 1:
+                seen = map_tensors(lambda value: value.repeat_interleave(self.draws.particles, dim=0), seen)
+            self._noise[name] = mechanism.abduct(*seen, self.draws.prior(mechanism, name))
         return self._noise[name]
 
     def with_noise(self, noise: Mapping[str, Noise]) -> "Factual":
         """The same, with this `noise` of some variables."""
         made = copy(self)
-        made._noise, made._items = self._noise | dict(noise), {}
+        made._noise = self._noise | dict(noise)
         return made
-
-    def item(self, i: int) -> "Factual":
-        """Item `i` by itself, with all its draws. It is kept: what was abducted for one question serves the next."""
-        if i not in self._items:
-            values = {name: value[i : i + 1] for name, value in self.values.items()}
-            self._items[i] = Factual(self.scm, values, outline=self._outline, draws=self.draws.one(i))
-        return self._items[i]
 
     def outlines(self, image: str) -> World:
         """The structures of an image, (n, height, width), bool, by name: found when an answer first needs them, and kept."""
@@ -92,6 +89,42 @@ class Factual:
             outline = self._outline or (lambda images, name: {})
             self._outlines[image] = in_batches(lambda images: outline(images, image), self.values[image], BATCH)
         return self._outlines[image]
+
+
+class Rows(Factual):
+    """What was seen, `whole`, with a row for each draw of each of so many `questions`, question by question.
+
+    One item is asked many questions, or each item one. What is abducted or outlined is that of `whole`, and kept there.
+    """
+
+    def __init__(self, whole: Factual, questions: int) -> None:
+        values = {name: self._each(value, whole) for name, value in whole.values.items()}
+        super().__init__(whole.scm, values, draws=whole.draws)
+        self.whole, self.questions, self.particles = whole, questions, whole.draws.particles
+
+    @staticmethod
+    def _each(value: Tensor, whole: Factual) -> Tensor:
+        particles = whole.draws.particles
+        return value if whole.n == 1 or particles == 1 else value.repeat_interleave(particles, dim=0)
+
+    def noise(self, name: str) -> Noise:
+        """The noise of a variable, a row for each of these, or one for all."""
+        if name in self._noise:
+            return self._noise[name]
+        noise, whole = self.whole.noise(name), self.whole
+        if whole.n > 1 or self.questions == 1 or self.particles == 1:
+            return noise
+        return map_tensors(
+            lambda part: part if len(part) == 1 else part.repeat(self.questions, *(1,) * (part.ndim - 1)), noise
+        )
+
+    def outlines(self, image: str) -> World:
+        """The structures of an image, likewise."""
+        return {name: self._each(mask, self.whole) for name, mask in self.whole.outlines(image).items()}
+
+    def per_question(self, value: Tensor) -> Tensor:
+        """A row for each question, or one for all, as a row for each of these, or one."""
+        return value if len(value) == 1 else value.repeat_interleave(self.particles, dim=0)
 
 
 class SCM(nn.Module):
@@ -115,21 +148,24 @@ class SCM(nn.Module):
         region: Where = Region(),
         weights: Weights | None = None,
         pulls: Pulls | None = None,
+        adjust: Adjust = lambda factual, action: factual,
     ) -> World:
-        """The world under `action`, of `factual.n` rows or, for one factual item, of as many as `action` has.
+        """The world under `action`: of `factual.n` items or, for one item, of as many questions as `action` has; with a row for
+        each draw of each, question by question.
 
-        Only effects of what was set are predicted anew, from the noise of the factual items as it is; images within `region`, and
-        by other `weights` than their mechanisms' own, and under `pulls` (see `Guidable`). Raises ValueError for a region that
-        won't do, and for weights of what no such mechanism follows.
+        Only effects of what was set are predicted anew, from the noise of the factual items as `adjust` leaves it; images within
+        `region`, and by other `weights` than their mechanisms' own, and under `pulls` (see `Guidable`). Raises ValueError for a
+        region that won't do, and for weights of what no such mechanism follows.
         """
-        was, given = self._wide(factual, action)
-        checked = self._weights(weights or {}, was)
+        rows, was, given = self._rows(factual, action)
+        checked = self._weights(weights or {}, rows)
+        seen = adjust(rows, given)
 
         def predict(name: str, parents: World) -> Tensor:
-            mask = self._mask(factual, name, parents, region)
+            mask = self._mask(rows, name, parents, region)
             own = {parent: weight for parent, weight in checked.items() if parent in parents}
-            pull = pulls(name, factual.values, parents, mask) if pulls and name in self.graph.images else None
-            return self._answer(factual, name, parents, Options(mask, own, pull))
+            pull = pulls(name, rows.values, parents, mask) if pulls and name in self.graph.images else None
+            return self._answer(seen, name, parents, Options(mask, own, pull))
 
         return propagate(self.graph, was, given, predict)
 
@@ -143,10 +179,10 @@ class SCM(nn.Module):
 
         What lies within a mechanism, between parents and value, is one of the others (see `Mediated`).
         """
-        was, given = self._wide(factual, action)
+        rows, was, given = self._rows(factual, action)
         total = self.propagate(factual, action, region)
         effects = self.graph.descendants(*action) - action.keys()
-        masks = {name: self._mask(factual, name, self.parents(total, name), region) for name in effects}
+        masks = {name: self._mask(rows, name, self.parents(total, name), region) for name in effects}
 
         def carried(edges: World, others: World) -> World:
             def predict(name: str, _: World) -> Tensor:
@@ -154,24 +190,28 @@ class SCM(nn.Module):
                 if not between.keys() & given.keys():
                     return others[name]  # no edge from what is set: the others make it what it is
                 parents = between | {cause: edges[cause] for cause in between if cause in given}
-                return self._answer(factual, name, parents, Options(masks[name], through=between))
+                return self._answer(rows, name, parents, Options(masks[name], through=between))
 
             return propagate(self.graph, was, given, predict)
 
         return total, carried(given, was), carried(was, total)
 
-    def _wide(self, factual: Factual, action: World) -> tuple[World, World]:
-        """What was seen, and what is set, in as many rows as are asked for."""
-        n = max([factual.n, *map(len, action.values())]) if factual.n else 0
-        was, given = ({name: widen(value, n) for name, value in world.items()} for world in (factual.values, action))
-        return was, given
+    def _rows(self, factual: Factual, action: World) -> tuple[Rows, World, World]:
+        """What was seen, and what is set, in as many rows as are answered."""
+        questions = max([factual.n, *map(len, action.values())]) if factual.n else 0
+        rows = Rows(factual, questions)
+        was, given = (
+            {name: widen(value, questions).repeat_interleave(rows.particles, dim=0) for name, value in world.items()}
+            for world in (factual.values, action)
+        )
+        return rows, was, given
 
     def _answer(self, factual: Factual, name: str, parents: World, options: Options) -> Tensor:
         return self.mechanisms[name].counterfactual(factual.noise(name), parents, factual.seen(name), options)
 
-    def _weights(self, given: Weights, seen: World) -> dict[str, Tensor]:
-        """`given`, checked: by parent, one for all or one for each row of what was `seen`."""
-        n, device = count_rows(seen), next(iter(seen.values())).device
+    def _weights(self, given: Weights, rows: Rows) -> dict[str, Tensor]:
+        """`given`, checked: by parent, one for all, or one for each of the rows."""
+        n, device = rows.questions, next(iter(rows.values.values())).device
         followed = [name for m in self.mechanisms.values() if guidable_of(m) for name in m.parents]
         check_known("parent of a mechanism with weights", given, followed)
         weights = {name: torch.as_tensor(w, dtype=torch.float32, device=device) for name, w in given.items()}
@@ -181,17 +221,16 @@ class SCM(nn.Module):
                 raise ValueError(
                     f"weights of {name}: expected a finite number, or {n} of them, got {shape}: {given[name]}"
                 )
-        return weights
+        return {name: rows.per_question(weight) if weight.ndim else weight for name, weight in weights.items()}
 
-    def _mask(self, factual: Factual, name: str, parents: World, region: Where) -> Tensor | None:
+    def _mask(self, rows: Rows, name: str, parents: World, region: Where) -> Tensor | None:
         if region is None or name not in self.graph.images:
             return None
-        value, before = factual.seen(name)
-        rows = max(map(len, parents.values()), default=len(value))
+        value, before = rows.seen(name)
         if not isinstance(region, Region | str):
-            return as_mask(region, value.shape[1:], rows, value.device)
+            return rows.per_question(as_mask(region, value.shape[1:], rows.questions, value.device))
         near = region if isinstance(region, Region) else Region(structures=(region,))
-        return near.mask(self.graph, name, value, dict(before), parents, lambda: factual.outlines(name))
+        return near.mask(self.graph, name, value, dict(before), parents, lambda: rows.outlines(name))
 
     @torch.no_grad()
     def draw(self, n: int, action: World, seed: int = 0) -> World:

@@ -38,7 +38,7 @@ def columns(graph: Graph, given: Columns, device: torch.device | str = "cpu") ->
     A value without a batch dimension counts for all items. Raises ValueError for an unknown variable or level, a wrong
     shape, NaN, a value out of bounds, and lengths that differ; it names the variable and the first row.
     """
-    check_known("variable", given.keys(), graph)
+    check_variables(graph, given.keys())
     world = {name: column(name, graph[name], given[name], device) for name in given.keys()}  # noqa: SIM118
     batched = {name: len(t) for name, t in world.items() if t.ndim > len(graph[name].value_shape)}
     n = max(batched.values(), default=1) if 0 not in batched.values() else 0
@@ -47,6 +47,14 @@ def columns(graph: Graph, given: Columns, device: torch.device | str = "cpu") ->
             raise ValueError(f"{name}: {length} items, but {max(batched, key=batched.__getitem__)} has {n}")
     rows = {name: t if name in batched else t[None] for name, t in world.items()}
     return {name: widen(t, n) for name, t in rows.items()}, not batched
+
+
+def check_variables(graph: Graph, names: Iterable[str]) -> None:
+    """Raise ValueError for the first of `names` that is no variable of `graph`, or unobserved."""
+    for name in names:
+        if name in graph.unobserved:
+            raise ValueError(f"{name} is declared Unobserved: no value of it is known, and none can be set")
+        check_known("variable", [name], graph)
 
 
 def column(name: str, variable: Variable, value: Any, device: torch.device | str = "cpu") -> Tensor:

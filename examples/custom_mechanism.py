@@ -23,8 +23,8 @@ class LaplaceNoise(ci.MaximumLikelihood):
         self.unit.copy_(torch.stack([value.mean(), value.std()]))
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        half = torch.rand(n, generator=generator).to(self.unit) - 0.5
-        return Laplace(torch.zeros_like(self.unit[0]), 1.0).icdf(half + 0.5)
+        sign = 2.0 * torch.randint(0, 2, (n,), generator=generator) - 1
+        return (sign * torch.empty(n).exponential_(generator=generator)).to(self.unit)
 
     def given(self, parents: dict[str, Tensor], n: int) -> Laplace:
         m, log_s = self.network(parents, n).T

@@ -21,7 +21,7 @@ class Hidden(ci.Graph):
     x = ci.Image(parents=[area], shape=(1, 8, 8))
 
 
-class Shade(ci.Mechanism):
+class Bright(ci.Mechanism):
     """An image as bright as the area says."""
 
     handles = (ci.Image,)
@@ -33,7 +33,10 @@ class Shade(ci.Mechanism):
         return torch.randn(n, *self.variable.value_shape, generator=generator)
 
     def predict(self, u, parents):
-        return torch.sigmoid(parents["area"] / 10)[:, None, None, None].expand(-1, *self.variable.value_shape) + 0 * u
+        return (
+            torch.sigmoid(next(iter(parents.values())) / 10)[:, None, None, None].expand(-1, *self.variable.value_shape)
+            + 0 * u
+        )
 
     def abduct(self, value, parents, prior):
         return prior
@@ -50,7 +53,7 @@ def model():
         Hidden,
         dose=ci.LinearGaussian(scale=SIGMA_DOSE),
         area=ci.LinearGaussian(weights={"dose": slope}, scale=left),
-        x=Shade(),
+        x=Bright(),
     )
 
 
@@ -94,8 +97,9 @@ def test_it_has_no_causes_of_its_own():
 
 def test_it_can_not_be_set_given_or_sampled(model, seen):
     assert set(seen) == {"dose", "area", "x"}
-    with pytest.raises(ValueError, match="frailty"):
-        model.do(seen, frailty=1.0)
+    for ask in (lambda: model.do(seen, frailty=1.0), lambda: model.do(seen | {"frailty": 1.0})):
+        with pytest.raises(ValueError, match="frailty is declared Unobserved"):
+            ask()
 
 
 def test_it_is_drawn(tmp_path):
@@ -108,6 +112,8 @@ GRAPHS = {
     "an edge beside it": ({"u": ["a", "b"]}, {"b": ["a"]}, ["a"], {"b": ("u",)}),
     "no edge beside it": ({"u": ["a", "b"]}, {"c": ["a"]}, ["a"], {}),
     "by way of another": ({"u": ["a", "c"]}, {"b": ["a"], "c": ["b"]}, ["b"], {"c": ("u",)}),
+    "blocked by a parent": ({"u": ["a", "c"]}, {"b": ["a"], "c": ["a", "b"]}, ["b"], {}),
+    "opened by a parent": ({"u": ["a", "b"], "w": ["a", "c"]}, {"c": ["a", "b"]}, ["b"], {"c": ("u", "w")}),
     "not of what doesn't move": ({"u": ["a", "c"]}, {"c": ["a", "b"]}, ["b"], {}),
     "in what follows": ({"u": ["b", "c"]}, {"b": ["a"], "c": ["b"]}, ["a"], {"c": ("u",)}),
     "nothing is set": ({"u": ["a", "b"]}, {"b": ["a"]}, [], {}),
@@ -128,16 +134,32 @@ def test_what_is_confounded(case):
 # -- what is said ------------------------------------------------------------------------------------------------------
 
 
-def test_do_warns_of_what_is_not_identified(model, seen):
-    for ask in (model.do, model.effects):
-        with pytest.warns(UserWarning, match="dose brings about in area is not identified: frailty") as caught:
+def test_do_warns_of_what_was_learnt_wrong(model, seen):
+    for ask in (model.do, model.effects, ci.Ensemble([model]).do):
+        with pytest.warns(UserWarning, match="dose brings about in area is not what the model has learnt") as caught:
             ask(seen, dose=1.0)
         assert caught[0].filename == __file__
+        assert "frailty, unobserved" in str(caught[0].message)
+        assert "`tipping`" in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.do(seen, area=1.0)  # frailty has no say in how the image follows
-        model.do(seen, dose=1.0, confounding={})
-        ci.compile(Hidden.of(dose=ci.Continuous(), area=ci.Continuous(parents=["dose"])))
+        model.do(seen, dose=1.0, confounding=TRULY)
+
+
+def test_of_an_image_nothing_more_is_known_and_of_other_effects_it_is_said_too():
+    causes = ["u", "a"]
+    graph = ci.Graph.of(
+        u=ci.Unobserved(),
+        a=ci.Continuous(parents=["u"]),
+        b=ci.Continuous(parents=causes),
+        x=ci.Image(parents=causes, shape=(1, 8, 8)),
+    )
+    model = ci.compile(graph, a=ci.LinearGaussian(scale=2.0), b=ci.LinearGaussian(scale=2.0), x=Bright())
+    with pytest.warns(UserWarning, match="in x") as caught:
+        model.do(model.sample(2), a=1.0, confounding={("a", "b"): 0.5})
+    (only,) = caught
+    assert "tipping" not in str(only.message)
 
 
 # -- by how much -------------------------------------------------------------------------------------------------------
@@ -146,7 +168,9 @@ def test_do_warns_of_what_is_not_identified(model, seen):
 def test_told_the_correlation_the_answer_is_the_true_one(model, seen):
     answer = model.do(seen, dose=ci.shift(2.0), confounding=TRULY)
     assert_close(answer["area"], seen["area"] + SLOPE * 2.0, rtol=1e-4, atol=1e-4)
-    assert not torch.allclose(model.do(seen, dose=ci.shift(2.0), confounding={})["area"], answer["area"], atol=0.5)
+    assert not torch.allclose(
+        model.do(seen, dose=ci.shift(2.0), confounding={("dose", "area"): 0.0})["area"], answer["area"]
+    )
     assert_close(answer["x"][:, 0, 0, 0], torch.sigmoid(answer["area"] / 10))
 
 
@@ -165,6 +189,9 @@ def test_several_parents_share_one_unobserved_cause():
     told = {("a", "v"): 0.5, ("b", "v"): 0.4}
     answer = model.do(seen, a=ci.shift(1.0), b=ci.shift(-2.0), confounding=told)
     assert_close(answer["v"], seen["v"] + 0.5 * 1.0 - 1.0 * -2.0, rtol=1e-4, atol=1e-4)
+    for name, rho in (("a", 0.5), ("b", 0.4)):
+        told[name, "v"] = torch.full((5,), rho)  # one for each row
+    assert_close(model.do(seen, a=ci.shift(1.0), b=ci.shift(-2.0), confounding=told, particles=2)["v"], answer["v"])
     one = model.do(seen, a=ci.shift(1.0), confounding=told)  # b stays, and so does its noise
     assert_close(one["v"], seen["v"] + 0.5, rtol=1e-4, atol=1e-4)
 
@@ -196,6 +223,10 @@ def test_nothing_asked_changes_nothing_however_confounded(model, seen):
     for nothing in ({}, {"dose": seen["dose"]}):
         assert_close(model.do(seen, **nothing, confounding=TRULY)["area"], seen["area"], rtol=1e-5, atol=1e-5)
     assert model.tipping(seen, dose=seen["dose"])["area"].isnan().all()
+    one = {name: value[2] for name, value in seen.items()}
+    asked = torch.stack([one["dose"], one["dose"] + 1])
+    assert model.tipping(one, dose=asked)["area"].isnan().tolist() == [True, False]
+    assert model.tipping(one, dose=1.0)["area"].shape == ()
 
 
 def test_one_item_may_be_asked_many_questions_and_drawn_many_times(model, seen):
@@ -208,12 +239,66 @@ def test_one_item_may_be_asked_many_questions_and_drawn_many_times(model, seen):
     assert model.tipping(one, dose=doses)["area"].shape == (4,)
 
 
+def test_answers_stay_float32():
+    graph = ci.Graph.of(a=ci.Continuous(), b=ci.Continuous(parents=["a"]))
+    model = ci.compile(graph, b=ci.LinearGaussian(scale=2.0))
+    model.fit({"a": torch.randn(20), "b": torch.randn(20)}, a=ci.Recipe(steps=2))
+    seen = {"a": torch.zeros(3), "b": torch.zeros(3)}
+    assert model.do(seen, a=1.0, confounding={("a", "b"): 0.5})["b"].dtype == torch.float32
+
+
+LINEAR = {"scale": 2.0, "bias": 0.5}
+CHAIN = ci.Graph.of(z=ci.Continuous(), p=ci.Continuous(parents=["z"]), v=ci.Continuous(parents=["p"]))
+BESIDE = ci.Graph.of(
+    z=ci.Continuous(),
+    q=ci.Continuous(parents=["z"]),
+    p=ci.Continuous(parents=["q"]),
+    v=ci.Continuous(parents=["p", "q"]),
+)
+
+
+@pytest.mark.parametrize(
+    ("graph", "asked", "message"),
+    [
+        (CHAIN, {"p": 1.0}, "z, behind p, would have to be a parent of v, too"),
+        (CHAIN, {"z": 1.0}, "z, behind p, would have to be a parent of v, too"),
+        (BESIDE, {"z": 1.0, "p": 1.0}, "q, behind p, follows from what is set: set it as well"),
+    ],
+)
+def test_where_the_closed_form_does_not_hold_it_is_refused(graph, asked, message):
+    model = ci.compile(graph, **{name: ci.LinearGaussian(**LINEAR) for name in graph})
+    with pytest.raises(ValueError, match=message):
+        model.do(model.sample(2), **asked, confounding={("p", "v"): 0.5})
+    assert "v" not in model.tipping(model.sample(2), **asked)
+
+
+def test_a_parent_that_follows_keeps_its_noise():
+    """z -> p -> v and z -> v: whatever is behind p and v, do(z) leaves the noise of both as it was."""
+    graph = ci.Graph.of(z=ci.Continuous(), p=ci.Continuous(parents=["z"]), v=ci.Continuous(parents=["p", "z"]))
+    model = ci.compile(graph, **{name: ci.LinearGaussian(**LINEAR) for name in graph})
+    seen = model.sample(3)
+    assert_close(model.do(seen, z=1.0, confounding={("p", "v"): 0.5})["v"], model.do(seen, z=1.0)["v"])
+
+
+def test_what_is_not_fitted_or_of_another_model_is_refused(model, seen):
+    raw = ci.compile(Hidden, x=Bright())
+    with pytest.raises(ValueError, match="fit"):
+        raw.tipping(seen, dose=1.0)
+    half = ci.compile(Hidden, area=ci.LinearGaussian(scale=2.0), x=Bright())
+    with pytest.raises(ValueError, match="dose"):
+        half.do(seen, dose=1.0, confounding=TRULY)
+    with pytest.raises(ValueError, match="another model"):
+        model.tipping(raw.abduct(seen), dose=1.0)
+
+
+@pytest.mark.filterwarnings("ignore:what dose brings about:UserWarning")
 @pytest.mark.parametrize(
     ("told", "message"),
     [
         ({("area", "dose"): 0.1}, "area is no parent of dose: it has none"),
         ({("dose", "aera"): 0.1}, "Did you mean 'area'"),
-        ({("area", "x"): 0.1}, "Shade, of x, is not Monotone"),
+        ({("area", "x"): 0.1}, "Bright, of x, is not Monotone"),
+        ({"dose": 1.0}, "confounding: expected pairs"),
         ({("dose", "area"): 1.0}, "add up to 1 or more"),
         ({("dose", "area"): float("nan")}, "add up to 1 or more"),
     ],

@@ -131,7 +131,7 @@ def test_another_seed_another_variable_and_another_item_have_other_draws(model):
     assert len(drawn.unique()) == drawn.numel()
     for other in (one._replace(seed=2).prior(mechanism, "mark"), one.prior(mechanism, "sex")):
         assert not torch.isin(drawn, other).any()
-    assert torch.equal(one.one(2).prior(mechanism, "mark"), drawn[2:])
+    assert torch.equal(one._replace(items=one.items[2:]).prior(mechanism, "mark"), drawn[2:])
 
 
 # -- particles ---------------------------------------------------------------------------------------------------------
@@ -161,7 +161,8 @@ def test_what_is_open_spreads_and_what_is_not_does_not(model):
 def test_levels_spread_where_the_draws_disagree():
     model, seen = fitted("flow"), rows(slice(30))
     with torch.no_grad():
-        model.mechanisms["mark"].network.last.weight.mul_(0)
+        for parameter in model.mechanisms["mark"].parameters():
+            parameter.mul_(0)
     assert (model.do(seen, age=80.0, particles=8).spread["mark"] == 0).all()  # nothing that the mark follows changed
     model.mechanisms["mark"].network.last.weight.data.normal_(std=3.0)
     answer = model.do(seen, age=80.0, particles=8)
@@ -192,10 +193,56 @@ def test_an_image_is_encoded_once_for_all_draws_and_questions(model, monkeypatch
     abducted, mechanism = [], model.mechanisms["x"]
     plain = mechanism.abduct
     monkeypatch.setattr(mechanism, "abduct", lambda x, *others: abducted.append(len(x)) or plain(x, *others))
-    factual = model.abduct(rows(slice(2)), particles=6)
+    factual = model.abduct(rows(2), particles=6)
     model.do(factual, area=20.0)
-    model.do(factual, area=30.0)
-    assert abducted == [1, 1]
+    model.do(factual, area=torch.tensor([30.0, 40.0]))
+    assert abducted == [1]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_regions_and_weights_are_of_items_not_of_draws(n):
+    model, seen = fitted("flow"), rows(slice(n))
+    asked = {"area": WORLD["area"][:n] + 20}
+    masks, weights = torch.zeros(n, 8, 8), torch.linspace(0.5, 2, n)
+    masks[0, :4] = 1
+    answer = model.do(seen, **asked, particles=3, region=masks, weights={"area": weights})
+    for row in range(n):
+        one = model.do(
+            rows(row), area=asked["area"][row], particles=3, region=masks[row], weights={"area": weights[row].item()}
+        )
+        check_same({"x": answer.draws["x"][row]}, one.draws)
+    with pytest.raises(ValueError, match=rf"expected a mask of shape \(8, 8\) or \({n}, 8, 8\)"):
+        model.do(seen, **asked, particles=3, region=torch.zeros(n + 1, 8, 8))
+
+
+def test_given_noise_counts_with_many_draws_too(model):
+    factual = model.abduct(rows(slice(3)), particles=2)
+    other = factual.with_noise({"area": torch.zeros(6)})
+    answer = model.do(other, age=50.0)
+    assert not torch.allclose(answer["area"], model.do(factual, age=50.0)["area"])
+    zeros = model.mechanisms["area"].predict(torch.zeros(3), {"age": torch.full((3,), 50.0), "sex": WORLD["sex"][:3]})
+    torch.testing.assert_close(answer["area"], zeros)
+
+
+def test_no_items_have_no_draws(model):
+    for asked in ({}, ASKED, {"area": 20.0}):
+        answer = model.do(rows(slice(0)), **asked, particles=3)
+        assert answer.draws["x"].shape == (0, 3, 1, 8, 8)
+        assert answer.interval("area")[0].shape == (0,)
+
+
+def test_what_was_abducted_with_other_particles_is_refused(model, ensemble):
+    factual = model.abduct(rows(slice(2)), particles=2)
+    assert model.do(factual, age=50.0, particles=2).draws["x"].shape[1] == 2
+    with pytest.raises(ValueError, match=r"particles=8, but what was abducted has 2: abduct\(x, particles=8\)"):
+        model.do(factual, age=50.0, particles=8)
+    with pytest.raises(ValueError, match="abducted by 1 models: this ensemble has 2"):
+        ensemble.do(ensemble.abduct(rows(0))[:1], age=50.0)
+
+
+def test_the_order_in_which_columns_are_given_does_not_matter(model):
+    seen = rows(slice(3))
+    check_same(dict(model.do(seen, area=30.0)), dict(model.do(dict(reversed(seen.items())), area=30.0)))
 
 
 def test_what_is_measured_lies_in_its_interval(model):
@@ -213,6 +260,9 @@ def test_bad_questions_about_spread_are_refused(model):
     with pytest.raises(ValueError, match="particles: expected at least 1, got 0"):
         model.do(rows(slice(2)), age=50.0, particles=0)
     one, many = (model.do(rows(slice(2)), age=50.0, particles=n) for n in (1, 2))
+    for level in (0, 1, 90):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            many.interval("area", level)
     with pytest.raises(ValueError, match="one draw has no interval"):
         one.interval("area")
     with pytest.raises(ValueError, match="mark is no number"):
@@ -223,7 +273,7 @@ def test_bad_questions_about_spread_are_refused(model):
 
 
 def test_effects_and_guides_have_draws_too(model):
-    found = model.effects(model.abduct(rows(slice(2)), particles=3), age=50.0)
+    found = model.effects(rows(slice(2)), age=50.0, particles=3)
     assert all(way.draws["x"].shape == (2, 3, 1, 8, 8) for way in found)
     check_same(found.total.draws, model.do(rows(slice(2)), age=50.0, particles=3).draws)
 

@@ -78,6 +78,7 @@ class Graph:
         self.variables = MappingProxyType(
             {name: _without(variable, unobserved) for name, variable in self._written.items() if name not in unobserved}
         )
+        self._all_edges = edges
         self._edges = edges.subgraph(self.variables)
         for name in self.measured:
             self._check_spacing(name, self.image_of(name))
@@ -111,20 +112,30 @@ class Graph:
         return frozenset().union(*(nx.descendants(self._edges, name) for name in names))
 
     def confounded(self, *names: str) -> dict[str, tuple[str, ...]]:
-        """The effects of setting `names` that are not identified from what is observed, and the unobserved causes to blame.
+        """The effects of setting `names` that a model of what is observed has wrong, and the unobserved causes to blame.
 
-        Such an effect has an unobserved cause of its own, from which one of its parents follows too; and this parent is set,
-        or follows from what is. (Then what is learnt of the effect given its parents is not what the parents bring about.)
+        A mechanism learns of an effect v what goes with its parents. That is what the parents M that are set, or follow from what
+        is, bring about only if v is independent of M given its other parents, in the graph without the edges out of M (rule 2 of
+        the do-calculus; *Causality*, Pearl, 2009, 3.4).
         """
         moved = self.descendants(*names).union(names)
-        blamed = {name: self._shared(name, moved) for name in self if name in moved and name not in names}
-        return {name: causes for name, causes in blamed.items() if causes}
+        effects = [name for name in self if name in moved and name not in names]
+        return {name: blamed for name in effects if (blamed := self._blamed(name, moved))}
 
-    def _shared(self, name: str, moved: frozenset[str]) -> tuple[str, ...]:
-        """Unobserved parents of `name` from which one of its parents that `moved` follows."""
-        parents = moved.intersection(self.parents(name))
-        causes = {cause: set(effects) for cause, effects in self.unobserved.items() if name in effects}
-        return tuple(cause for cause, effects in causes.items() if parents & (effects | self.descendants(*effects)))
+    def _blamed(self, name: str, moved: frozenset[str]) -> tuple[str, ...]:
+        """Unobserved causes without any one of which `name` would be learnt right; if there is no such one, all of its own."""
+        if self._learnt(name, moved):
+            return ()
+        one = [u for u in self.unobserved if self._learnt(name, moved, [u])]
+        return tuple(one) or tuple(u for u, effects in self.unobserved.items() if name in effects)
+
+    def _learnt(self, name: str, moved: frozenset[str], unobserved: Collection[str] = ()) -> bool:
+        """Whether a mechanism learns what `moved` parents of `name` bring about in it; were it not for these `unobserved`."""
+        parents = set(self.parents(name))
+        cut = self._all_edges.copy()
+        cut.remove_nodes_from(unobserved)
+        cut.remove_edges_from(list(cut.out_edges(parents & moved)))
+        return not parents & moved or nx.is_d_separator(cut, parents & moved, {name}, parents - moved)
 
     @cached_property
     def images(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ level it is the share of items that read as what was set. Where nobody reads it,
 A mechanism trained by likelihood alone often ignores its causes, since its latents tell it all.
 """
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite
 from typing import NamedTuple, cast
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from causalimg.draws import Draws
+from causalimg.errors import warn
 from causalimg.fit import check_fitted
 from causalimg.graph import Categorical, Continuous, Graph, Image, Variable
 from causalimg.readers import Reader
@@ -196,10 +196,9 @@ def advice(found: Mapping[str, Sensitivity]) -> str:
 
 
 def warn_of_ignored(found: Mapping[str, Sensitivity], names: Iterable[str]) -> None:
-    """Warn of each of `names` that the image ignores, in the line that called the caller."""
+    """Warn of each of `names` that the image ignores."""
     for name in (name for name in names if name in found and found[name].ignored):
-        warnings.warn(
+        warn(
             f"the image hardly follows {name} ({found[name]}): the answer to do({name}=...) hardly shows what was set. "
-            f"Fine-tune with guidance by a reader of {name}, fit longer, or take another mechanism, such as FlowMatching",
-            stacklevel=3,
+            f"Fine-tune with guidance by a reader of {name}, fit longer, or take another mechanism, such as FlowMatching"
         )

@@ -148,8 +148,8 @@ class FlowMatching(Likelihood, Guidable):
 
     def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
         """Noise, and nats per image scaled to [0, 1]: log p(x) = log N(u) - ∫ div v dt. Without gradients."""
-        noise = self.abduct(value, parents, prior)
-        draw = cast(ImageNoise, prior).latents[0].sign()
+        noise, draw = self.abduct(value, parents, prior), cast(ImageNoise, prior).latents[0].sign()
+        value = widen(value, len(draw))
         velocity, shape = self._velocity(parents), value.shape
 
         def with_divergence(state: Tensor, t: float) -> Tensor:

@@ -72,7 +72,7 @@ class Inference(NamedTuple):
     def divergence(self) -> Tensor:
         """KL(q || p) in nats, (batch,)."""
         against_standard = [0.5 * (q.loc.square() + q.variance - 1) - q.scale.log() for q in self.posteriors]
-        return torch.stack([nats.flatten(1).sum(1) for nats in against_standard]).sum(0)
+        return torch.stack(torch.broadcast_tensors(*(nats.flatten(1).sum(1) for nats in against_standard))).sum(0)
 
 
 class LatentStream(nn.Module):

@@ -135,7 +135,7 @@ class Mechanism(Configured, ABC):
     """How exactly `predict` inverts `abduct`, as a share of the standard deviation of the values."""
 
     abducts_once: ClassVar[bool] = False
-    """Whether fine-tuning abducts each image but once: not where `abduct` draws from a posterior that it should see all of."""
+    """Whether fine-tuning abducts each image but once: not where it should see many draws of the posterior."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

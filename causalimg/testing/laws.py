@@ -67,6 +67,10 @@ def one_value_serves_every_draw(case: Case) -> None:
         of_copies = case.mechanism.abduct(wide, copies, case.prior())
     for (name, one), (_, many) in zip(leaves(alone), leaves(of_copies), strict=True):
         assert one.expand_as(many).allclose(many, rtol=1e-4, atol=1e-4), f"noise {name} of one value is another"
+    if (likelihood := case.likelihood) is not None:
+        asked = ((case.value[:1], parents), (wide, copies))
+        nll, copied = (likelihood.explain(*of, case.prior()).nll.detach() for of in asked)
+        assert_close(nll.expand_as(copied), copied, rtol=1e-4, atol=1e-4 * (1 + float(copied.abs().max())))
 
 
 def loss_reaches_every_fitted_parameter(case: Case) -> None:
