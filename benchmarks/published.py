@@ -181,6 +181,9 @@ class PublishedHVAE(ci.MaximumLikelihood):
         made = self.again(latents, parents)
         return (made.loc + made.scale * pixels).clamp(0, 1)
 
+    def loss(self, value: Tensor, parents: Values) -> Tensor:
+        return self.explain(value, parents, ()).nll
+
     def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
         """As published: it draws from its posterior itself, whatever the `prior`."""
         made = self.infer(value, parents)
