@@ -70,7 +70,8 @@ def _why_not(scm: SCM, action: World, parent: str, effect: str) -> str:
 
 
 def _shifted(factual: Rows, action: World, effect: str, correlations: Correlations) -> Tensor:
-    told = {parent: torch.as_tensor(rho) for (parent, other), rho in correlations.items() if other == effect}
+    device = _noise(factual, effect).device
+    told = {p: torch.as_tensor(rho, device=device) for (p, other), rho in correlations.items() if other == effect}
     shares = {parent: factual.per_question(rho) if rho.ndim else rho for parent, rho in told.items()}
     left = 1 - torch.stack([rho.square() for rho in torch.broadcast_tensors(*shares.values())]).sum(0)
     if not (left > 0).all():
@@ -82,11 +83,12 @@ def _shifted(factual: Rows, action: World, effect: str, correlations: Correlatio
 
 def _moved(factual: Factual, action: World, name: str) -> Tensor:
     """By how much the noise of a variable would have to differ to bring about what it is set to, (rows,); 0 where nothing is."""
+    noise = _noise(factual, name)
     if name not in action:
-        return torch.zeros(())
+        return torch.zeros_like(noise)
     target, value = action[name], factual.values[name]
     parents = {parent: action.get(parent, factual.values[parent]) for parent in factual.scm.graph.parents(name)}
-    moved = _needed(factual, name, target, parents) - _noise(factual, name)
+    moved = _needed(factual, name, target, parents) - noise
     stays = [target == value, *(parents[parent] == factual.values[parent] for parent in parents)]
     return torch.where(torch.stack(torch.broadcast_tensors(*stays)).all(0), 0.0, moved)  # whatever is lost in rounding
 

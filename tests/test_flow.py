@@ -72,8 +72,8 @@ def test_draws_keep_to_the_bounds(limits, bins, seed):
 def test_the_density_integrates_to_the_noise_that_leads_within_the_bounds(limits, bins, seed):
     """∫ exp(-nll) dv = Φ(u(high)) - Φ(u(low)): all but what `predict` puts exactly on the bounds."""
     mechanism = random_flow(limits, bins, seed)
-    same = {name: column.expand(4001) for name, column in parents(1).items()}
-    grid = mechanism.predict(torch.linspace(-7, 7, 4001, dtype=torch.float64), same)
+    same = {name: column.expand(20001) for name, column in parents(1).items()}
+    grid = mechanism.predict(torch.linspace(-7, 7, 20001, dtype=torch.float64), same)
     u, nll = explain(mechanism, grid, same)
     assert (grid.diff() >= 0).all()
     between = torch.special.ndtr(u[-1]) - torch.special.ndtr(u[0])
