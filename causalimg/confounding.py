@@ -70,13 +70,12 @@ def _why_not(scm: SCM, action: World, parent: str, effect: str) -> str:
 
 
 def _shifted(factual: Rows, action: World, effect: str, correlations: Correlations) -> Tensor:
-    device = _noise(factual, effect).device
-    told = {p: torch.as_tensor(rho, device=device) for (p, other), rho in correlations.items() if other == effect}
+    noise = _noise(factual, effect)
+    told = {p: torch.as_tensor(rho).to(noise) for (p, other), rho in correlations.items() if other == effect}
     shares = {parent: factual.per_question(rho) if rho.ndim else rho for parent, rho in told.items()}
     left = 1 - torch.stack([rho.square() for rho in torch.broadcast_tensors(*shares.values())]).sum(0)
     if not (left > 0).all():
         raise ValueError(f"confounding of {effect}: the squares of its correlations, {shares}, add up to 1 or more")
-    noise = _noise(factual, effect)
     taken = sum(rho / left.sqrt() * _moved(factual, action, parent) for parent, rho in shares.items())
     return (noise - taken).to(noise.dtype)
 
