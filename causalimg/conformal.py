@@ -19,7 +19,7 @@ from causalimg.intervals import AllScores, Scores
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.values import Columns, World, columns, count_rows
+from causalimg.values import Columns, World, columns, count_rows, in_batches
 
 BATCH = 32
 """So many rows are asked about at once."""
@@ -86,12 +86,10 @@ class Conformal:
 
     def _readings(self, rows: World, name: str, target: Tensor) -> dict[str, tuple[Tensor, ...]]:
         """By what is read under do(name=target): mean and spread of the readings, and what they should be, (rows,) each."""
-        parts: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {read: [] for read in self.names}
-        for start in range(0, len(target), BATCH):
-            some = slice(start, start + BATCH)
-            known = {key: value[some] for key, value in rows.items()}
-            asked: dict[str, Any] = {name: target[some], "particles": self.particles}
-            answer = self.model.do(known, **asked).read_by(self._read)
-            for read in self.names:
-                parts[read].append((answer.measured[read], answer.reading_spread(read), answer[read]))
-        return {read: tuple(torch.cat(column) for column in zip(*each, strict=True)) for read, each in parts.items()}
+
+        def ask(part: tuple[World, Tensor]) -> dict[str, tuple[Tensor, ...]]:
+            asked: dict[str, Any] = {name: part[1], "particles": self.particles}
+            answer = self.model.do(part[0], **asked).read_by(self._read)
+            return {n: (answer.measured[n], answer.reading_spread(n), answer[n]) for n in self.names}
+
+        return in_batches(ask, (rows, target), BATCH)
