@@ -100,7 +100,9 @@ def picture(phantom: Phantom, models: list[ci.CausalModel], test: Sample, path: 
     name, some = next(iter(phantom.graph.measured)), {key: value[:6] for key, value in test.values.items()}
     target = (0.6 * some[name]).clamp(min=phantom.graph[name].bounds[0])
     answer = ci.Ensemble(models).do(some, **{name: target}, particles=2)
-    every = {key: value[:6] for key, value in phantom.counterfactual(test, {name: ci.scale(0.6)}).values.items()}
+    every = {
+        key: value[:6] for key, value in phantom.counterfactual(test.rows(slice(6)), {name: target}).values.items()
+    }
     columns = {"answer": Pictures(answer["x"], spread=answer.spread["x"]), "truth": Pictures(every["x"])}
     draw_grid(Pictures(some["x"]), columns, title=f"{name}, 40 % less", path=path)
 

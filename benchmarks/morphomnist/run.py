@@ -116,7 +116,8 @@ def ways(
     """Who answers, by name: of a flow, also with all weights 1, without fresh noise in abduction, and solved in other steps."""
     found = {"fitted": fitted(train, val, out, mechanism, steps, seed)}
     if mechanism == "flow":
-        changes: dict[str, dict[str, Any]] = {"weights 1": {"weights": torch.ones(3)}, "no fresh noise": {"begin": 1.0}}
+        ones = torch.ones(3, device=ci.accelerator())
+        changes: dict[str, dict[str, Any]] = {"weights 1": {"weights": ones}, "no fresh noise": {"begin": 1.0}}
         for way, changed in (changes | {f"{count} steps": {"steps": count} for count in solving}).items():
             found[way] = fitted(train, val, out, mechanism, steps, seed)
             for setting, value in changed.items():
