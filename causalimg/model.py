@@ -1,6 +1,6 @@
 """The model a user holds: declared as a graph, compiled, fitted, fine-tuned, asked.
 
-    model = compile(Heart, segmentor, x=Edited(base=HVAE(widths=(32, 64, 128)), edit=Deform()))
+    model = compile(Heart, segmentor, x=FlowMatching(widths=(32, 64, 128)))
     model.fit(train, val)                                  # likelihood
     model.finetune(train, val, guidance=[segmentor])       # Seg-CFT
     cf = model.do(x, lv_area=900.0)                        # do = predict ∘ act ∘ abduct

@@ -44,7 +44,7 @@ def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     )
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
-    model = ci.compile(Chest, guide).to(ci.accelerator())
+    model = ci.compile(Chest, guide, x=ci.Edited(base=ci.HVAE(), edit=ci.Deform())).to(ci.accelerator())
     model.fit(train, val, seed=seed, x=ci.Recipe(steps=steps, lr=1.5e-3, warmup=100))
     patients = test.extra["patient"]
     before = ci.evaluate(model, test, [judge], groups=patients)

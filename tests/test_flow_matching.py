@@ -362,7 +362,7 @@ def test_a_guide_makes_up_within_a_region_for_what_may_not_change_outside(model,
 
 def test_a_guide_of_what_no_mechanism_can_be_guided_to_is_refused():
     with pytest.raises(ValueError, match="Guidable"):
-        ci.Guided(ci.compile(Disc, Threshold()), Threshold())
+        ci.Guided(ci.compile(Disc, Threshold(), x=ci.HVAE(widths=(8, 8), latents=(0, 2))), Threshold())
 
 
 def test_a_guide_without_gradients_is_refused(model):

@@ -310,6 +310,6 @@ def test_a_seed_draws_the_first_weights_and_the_global_random_state_is_left_alon
     torch.manual_seed(5)
     first, again, other = (ci.compile(Disc, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(1), expected)
-    weights = [model.mechanisms["x"].base.decoder.to_pixels[1].weight for model in (first, again, other)]
+    weights = [model.mechanisms["x"].unet.up[0].weight for model in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])

@@ -1,11 +1,9 @@
-"""The mechanism that a variable gets when the user names none."""
+"""The mechanism that a variable gets when the user names none; why these: `docs/choosing.md`."""
 
 from causalimg.graph import Categorical, Continuous, Image, Variable
-from causalimg.mechanisms.deform import Deform
-from causalimg.mechanisms.edited import Edited
 from causalimg.mechanisms.flow import ConditionalFlow
+from causalimg.mechanisms.flow_matching import FlowMatching
 from causalimg.mechanisms.gumbel import GumbelMax
-from causalimg.mechanisms.hvae import HVAE
 from causalimg.mechanisms.mechanism import Mechanism
 
 
@@ -16,5 +14,5 @@ def default_mechanism(name: str, variable: Variable) -> Mechanism:
     if isinstance(variable, Categorical):
         return GumbelMax()
     if isinstance(variable, Image):
-        return Edited(base=HVAE(), edit=Deform())
+        return FlowMatching()
     raise TypeError(f"{name}: no default mechanism for {type(variable).__name__}; give one: compile(graph, {name}=...)")
