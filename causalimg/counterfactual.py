@@ -100,8 +100,14 @@ class Counterfactual(Mapping[str, Tensor]):
         return self._as_asked({name: _middle(value) for name, value in self._read.items()}, self._single)
 
     @property
-    def _has_intervals(self) -> bool:
-        return self._draws > 1 or self._scores is not None
+    def has_intervals(self) -> bool:
+        """Whether `interval` can say anything: of several draws, and of an answer by `Conformal`."""
+        return self._draws > 1 or self.is_scored
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether intervals are those of `Conformal`."""
+        return self._scores is not None
 
     def reading_spread(self, name: str) -> Tensor:
         """By how much what is read of `name` differs between draws: their standard deviation, (n,)."""
@@ -120,7 +126,7 @@ class Counterfactual(Mapping[str, Tensor]):
             raise ValueError(f"level: expected a share between 0 and 1, such as 0.9, got {level:g}")
         if self.graph[name].discrete or self.graph[name].value_shape:
             raise ValueError(f"{name} is no number: see `spread`")
-        if not self._has_intervals:
+        if not self.has_intervals:
             raise ValueError("one draw has no interval: ask with particles=16, or an Ensemble")
         low, high = self._quantiles(name, level) if self._scores is None else self._around(name, level, self._scores)
         return (low[0], high[0]) if self._single else (low, high)
@@ -181,7 +187,7 @@ class Counterfactual(Mapping[str, Tensor]):
 
     def _between(self, name: str, row: int) -> str:
         """The interval of what is measured, in words; nothing where there is none."""
-        if not self._has_intervals or self.graph[name].discrete:
+        if not self.has_intervals or self.graph[name].discrete:
             return ""
         low, high = (end.reshape(-1)[row].item() for end in self.interval(name))
         return f" [{low:.4g}, {high:.4g}]"

@@ -77,6 +77,7 @@ class Comparison:
             self._effects(),
             *([self._doses()] if first.dose else []),
             *([self._metrics()] if any(report.metrics for report in self.reports.values()) else []),
+            *([self._sureness()] if any(report.sureness for report in self.reports.values()) else []),
             Section("Pictures", PICTURES, figures=[pictures_file(name) for name in first.examples]),
         ]
 
@@ -146,6 +147,15 @@ class Comparison:
             for method in self.reports
         ]
         return Section("What was asked for, and what it cost", EFFECTS, [Table(heads, rows)])
+
+    def _sureness(self) -> Section:
+        rows = [
+            ([Cell(effect.label), Cell(method, strong=True)], report.sureness[name])
+            for name, effect in self._first.effectiveness.effects.items()
+            for method, report in self.reports.items()
+            if name in report.sureness
+        ]
+        return parts.sureness(["do", "method"], rows)
 
     def _row(self, name: str, method: str) -> list[Cell]:
         report = self.reports[method]

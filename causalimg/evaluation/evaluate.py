@@ -19,7 +19,9 @@ from causalimg.evaluation.metric import STANDARD, Metric, averages, by_label, nu
 from causalimg.evaluation.questions import Answering, Items, Measure, ask, choose, mechanisms_of
 from causalimg.evaluation.report import Report, examples_of, first_images
 from causalimg.evaluation.statistics import Estimate, mean, pool
+from causalimg.evaluation.sureness import sureness, sureness_of
 from causalimg.evaluation.truth import Truths, nearness, true_worlds, truth_of
+from causalimg.evaluation.unobserved import tippings
 from causalimg.fit import row_nlls
 from causalimg.mechanisms.mechanism import likelihood_of
 from causalimg.readers.reader import Reader
@@ -36,6 +38,7 @@ def evaluate(
     phantom: Phantom | None = None,
     groups: Sequence[Hashable] | Tensor | None = None,
     n: int | None = None,
+    particles: int = 1,
     seed: int = 0,
     allow_guide: bool = False,
 ) -> Report:
@@ -44,8 +47,9 @@ def evaluate(
     Each of `variables` (default: all that the `judges` read) is set in turn: each of `n` items of `test`, drawn with `seed`
     (default: all), gets the value of another. `test` holds every variable; with `phantom`, it is a sample of that phantom,
     and the truth is known. `groups` says which items belong together (the patient of each): intervals are over groups.
-    `metrics` are measured besides; a list of yours replaces the default. Of a model without `mechanisms` (only `graph`,
-    `guided_by` and `do`) there is no composition, null floor or likelihood.
+    `metrics` are measured besides; a list of yours replaces the default. `particles`: so many draws of every answer, whose
+    mean is judged, and whose spread is reported; an `Ensemble` and `Conformal` have several by themselves. Of a model without
+    `mechanisms` (only `graph`, `guided_by` and `do`) there is no composition, null floor or likelihood.
 
     Raises ValueError for a judge that guided a model (unless `allow_guide`, which the report then says), for no judge or
     two of one variable, for variables that nobody reads, for missing values, for models of different graphs, for groups that
@@ -64,9 +68,10 @@ def evaluate(
         **measures_of(judging),
         "truth": nearness(truths),
         "metrics": partial(numbers_of, labelled),
+        "sureness": sureness_of(judging),
         "examples": first_images,
     }
-    measured = [ask(one, items.values, items.targets, measures) for one in models]
+    measured = [ask(one, items.values, items.targets, measures, particles) for one in models]
     return Report(
         graph=graph,
         items=items.digest(),
@@ -77,6 +82,8 @@ def evaluate(
         measured_with=labelled,
         dose=dose_responses(models, judging, items, seed),
         truth=truth_of(graph, items, truths, measured),
+        sureness=sureness(items, measured),
+        tipping=tippings(models, items),
         nll=_likelihoods(models, items),
         examples=examples_of(judging, items, truths, measured[0]),
     )

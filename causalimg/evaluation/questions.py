@@ -126,15 +126,20 @@ Measured = dict[str, dict[str, Tensor]]
 
 @torch.no_grad()
 def ask(
-    model: Answering, values: Mapping[str, Tensor], targets: Mapping[str, Tensor], measures: Mapping[str, Measure]
+    model: Answering,
+    values: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    measures: Mapping[str, Measure],
+    particles: int = 1,
 ) -> dict[str, Measured]:
-    """What `measures` keep of ``do(name=target)``, for each of `targets`; an image is encoded once for all of them."""
+    """What `measures` keep of ``do(name=target)``, for each of `targets`, answered with so many draws (`particles`); an image is
+    encoded once for all of them."""
     n, units = len(next(iter(targets.values()))), grey_units(model.graph, values)
     parts: dict[str, list[Measured]] = {name: [] for name in targets}
     for start in range(0, n, BATCH):
         rows = slice(start, start + BATCH)
         before = {name: value[rows] for name, value in values.items()}
-        known = encoded(model, before)
+        known = encoded(model, before, particles)
         for name, target in targets.items():
             after = answer(model, known, **{name: target[rows]})
             question = Question(model, name, rows, before, after, units[model.graph.image_of(name)])
@@ -142,10 +147,17 @@ def ask(
     return {name: {key: join_rows([part[key] for part in each]) for key in measures} for name, each in parts.items()}
 
 
-def encoded(model: Answering, values: Mapping[str, Tensor]) -> Any:
-    """`values` as `model` answers questions about them fastest: abducted, if it can do that apart from answering."""
+def encoded(model: Answering, values: Mapping[str, Tensor], particles: int = 1) -> Any:
+    """`values` as `model` answers questions about them fastest: abducted, if it can do that apart from answering.
+
+    Raises ValueError where several `particles` are asked of a model that doesn't abduct.
+    """
     abduct = getattr(model, "abduct", None)
-    return values if abduct is None else abduct(values)
+    if particles == 1:
+        return values if abduct is None else abduct(values)
+    if abduct is None:
+        raise ValueError(f"particles={particles}: a {type(model).__name__} answers with one draw, for want of `abduct`")
+    return abduct(values, particles=particles)
 
 
 def answer(model: Answering, known: Any, /, **interventions: Any) -> Mapping[str, Tensor]:

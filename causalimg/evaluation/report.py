@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 
+from causalimg.counterfactual import Counterfactual
 from causalimg.evaluation import sections as parts
 from causalimg.evaluation.composition import Composition
 from causalimg.evaluation.dose_response import DoseResponse
@@ -16,7 +17,9 @@ from causalimg.evaluation.metric import Metric
 from causalimg.evaluation.page import Cell, Section, markdown, publish
 from causalimg.evaluation.questions import Items, Measured, Question
 from causalimg.evaluation.statistics import Deviation, Estimate
+from causalimg.evaluation.sureness import Sureness
 from causalimg.evaluation.truth import IMAGE, Truth, Truths
+from causalimg.evaluation.unobserved import Tipping
 from causalimg.graph import Graph, Image
 from causalimg.values import limits
 from causalimg.viz.curves import Curve, draw_dose_response
@@ -71,6 +74,10 @@ class Report:
     """By continuous variable that was set."""
     truth: Mapping[str, Truth]
     """By variable that was set, of a phantom."""
+    sureness: Mapping[str, Sureness]
+    """By variable that was set, where answers are of several draws."""
+    tipping: Tipping
+    """By variable that was set, then by effect: what would explain it away."""
     nll: Mapping[str, Estimate]
     """By image: the negative log-likelihood (or its bound), in nats per dimension."""
     examples: Mapping[str, Examples]
@@ -102,6 +109,8 @@ class Report:
             *([parts.composition(self.composition)] if self.composition else []),
             *([self._metrics()] if self.metrics else []),
             *([parts.truth(self.graph, self.truth)] if self.truth else []),
+            *([self._sureness()] if self.sureness else []),
+            *parts.unobserved(self.graph, judged.effects, self.tipping),
             *([parts.likelihood(self.nll)] if self.nll else []),
             parts.caveats(judged),
         ]
@@ -118,7 +127,10 @@ class Report:
             "items": self.items,
             **self.effectiveness.to_data(),
             "matrix": {name: _data(row) for name, row in self.effectiveness.matrix.items()},
-            **{part: _data(getattr(self, part)) for part in ("null", "composition", "dose", "truth", "nll")},
+            **{
+                part: _data(getattr(self, part)) for part in ("null", "composition", "dose", "truth", "sureness", "nll")
+            },
+            "tipping": {name: _data(effects) for name, effects in self.tipping.items()},
             "metrics": {
                 label: {"unit": self.measured_with[label].unit, "do": _data(values)}
                 for label, values in self.metrics.items()
@@ -137,6 +149,10 @@ class Report:
         effects = self.effectiveness.effects
         rows = [([Cell(effect.label, strong=True)], self.metrics_of(name)) for name, effect in effects.items()]
         return parts.metrics(self.measured_with, ["do"], rows)
+
+    def _sureness(self) -> Section:
+        rows = [([Cell(self[name].label, strong=True)], one) for name, one in self.sureness.items()]
+        return parts.sureness(["do"], rows)
 
     def _draw(self, one: DoseResponse) -> Any:
         effect = self.effectiveness[one.name]
@@ -157,8 +173,12 @@ def pictures_file(name: str) -> str:
 
 
 def first_images(question: Question) -> dict[str, Tensor]:
-    """Keeps the counterfactual images of the first items, for `examples_of`."""
-    return {"x": question.after[question.image][: max(0, ROWS - question.rows.start)].cpu()}
+    """Keeps the counterfactual images of the first items, for `examples_of`, and the spread of several draws."""
+    first, answer = slice(max(0, ROWS - question.rows.start)), question.after
+    kept = {"x": answer[question.image][first].cpu()}
+    if isinstance(answer, Counterfactual) and answer.has_intervals:
+        kept["spread"] = answer.spread[question.image][first].cpu()
+    return kept
 
 
 def examples_of(judges: Judges, items: Items, truths: Truths, measured: Mapping[str, Measured]) -> dict[str, Examples]:
@@ -173,7 +193,8 @@ def _examples(judges: Judges, items: Items, name: str, truths: Truths, measured:
     asked = [f"do({name} = {variable.say(to)})\nwas {variable.say(v)}" for v, to in zip(was, target, strict=True)]
     before, after = items.values[image][:ROWS], measured["examples"]["x"]
     factual = Pictures(before, judges.outlines(before, image), asked)
-    answer = Pictures(after, judges.outlines(after, image), [f"read {variable.say(value)}" for value in read])
+    said = [f"read {variable.say(value)}" for value in read]
+    answer = Pictures(after, judges.outlines(after, image), said, measured["examples"].get("spread"))
     bounds = limits(cast(Image, judges.graph[image]), items.values[image])
     return Examples(name, factual, answer, _truth(truths, name, factual), bounds)
 

@@ -8,7 +8,9 @@ from causalimg.evaluation.effectiveness import GUIDED, Effectiveness
 from causalimg.evaluation.metric import Metric
 from causalimg.evaluation.page import Cell, Section, Table, labelled, number, numbers, ratio, shaded, unit_of
 from causalimg.evaluation.statistics import NONE, Deviation, Estimate, brief
+from causalimg.evaluation.sureness import Sureness
 from causalimg.evaluation.truth import CHANGED, Truth
+from causalimg.evaluation.unobserved import Tipping
 from causalimg.graph import Graph
 
 FEW = 10
@@ -142,6 +144,40 @@ def truth(graph: Graph, truths: Mapping[str, Truth]) -> Section:
     )
     tables = [Table(heads, rows), Table(["", *(labelled(j, unit_of(graph, j)) for j in known)], values)]
     return Section("Against the true counterfactual", text, tables)
+
+
+def sureness(heads: Sequence[str], rows: Iterable[tuple[Sequence[Cell], Sureness]]) -> Section:
+    """By how much draws of an answer differ, after the first cells of each row."""
+    columns = [*heads, "spread of the reading", "not sure", "interval holds the target", "half its width"]
+    cells = [[*first, *numbers(*one)] for first, one in rows]
+    text = (
+        "Answers are means of several draws: of what abduction leaves open, or of several models. The spread is the standard "
+        "deviation of their readings, in the variable's unit. Not sure: the share of questions in which it exceeds the change "
+        "that was asked for. The intervals are to hold 90 % of the targets; draws alone are often surer of themselves than that."
+    )
+    return Section("How sure", text, [Table([*columns, "spread of a pixel, grey levels"], cells)])
+
+
+def unobserved(graph: Graph, asked: Iterable[str], tipping: Tipping) -> list[Section]:
+    """What nothing in the data could have said; nothing, where there is no such thing."""
+    behind = {name: graph.confounded(name) for name in asked}
+    notes = [
+        f"What do({name}) brings about in {effect} is not what was learnt of it: {', '.join(causes)}, unobserved, is behind both."
+        for name, confounded in behind.items()
+        for effect, causes in confounded.items()
+    ]
+    rows = [
+        [Cell(f"do({name})", strong=True), Cell(to), number(one)]
+        for name, each in tipping.items()
+        for to, one in each.items()
+    ]
+    if rows:
+        notes.append(
+            "How strong something unobserved would have to be to explain an effect away: the median of the correlation of "
+            "noises at which nothing would follow. Near 0 a weak common cause would do; near 1, none."
+        )
+    tables = [Table(["", "effect", "correlation that would do"], rows)] if rows else []
+    return [Section("What nobody observed", " ".join(notes), tables)] if notes else []
 
 
 def likelihood(nll: Mapping[str, Estimate]) -> Section:
