@@ -9,13 +9,18 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types check format mutants clean
+.PHONY: demo test faults lint types check format mutants clean
 
 demo: $(READY)
 	$(BIN)/causalimg demo --out demo
 
 test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --cov
+
+# Half an hour, not in CI: saving killed at sixty moments, and each kind of training at twenty.
+faults: $(READY)
+	KILLS=60 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_storage.py -k killed
+	KILLS=20 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_checkpoint.py -k killed
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -9,8 +9,11 @@ arXiv:1612.01474), of counterfactuals: each model abducts, acts and predicts by 
     Ensemble(models).do(x, lv_area=900.0).interval("lv_area")
 """
 
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, cast
 
 from causalimg import storage
@@ -20,6 +23,9 @@ from causalimg.guided import Guided
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader
 from causalimg.scm import Factual
+
+MEMBER = re.compile(r"[0-9a-f]{8}_\d+")
+"""What the folders of models are called."""
 
 
 class Ensemble:
@@ -63,7 +69,7 @@ class Ensemble:
         return joined([model.do(factual, particles=particles, **asked) for model, factual in each])
 
     def save(self, folder: str | Path) -> None:
-        """Write every model into a folder of its own within `folder`, by number.
+        """Write every model into a folder of its own within `folder`, which names them last: what is there is whole.
 
         Raises TypeError for models that are `Guided`: save what they guide, and guide it again.
         """
@@ -71,15 +77,24 @@ class Ensemble:
             raise TypeError(
                 "models that are Guided can't be saved: save an ensemble of what they guide, and guide it again"
             )
-        for number, model in enumerate(self.models):
-            cast(CausalModel, model).save(Path(folder) / str(number))
-        storage.write(folder, {"models": len(self.models)}, {})
+        each = [f"{token_hex(4)}_{number}" for number in range(len(self.models))]
+        for name, model in zip(each, self.models, strict=True):
+            cast(CausalModel, model).save(Path(folder) / name)
+        before = _members(folder) if (Path(folder) / storage.SPEC).exists() else []
+        storage.write(folder, {"models": each}, {})
+        for name in before:
+            shutil.rmtree(Path(folder) / name)
 
     @classmethod
     def load(cls, folder: str | Path, *readers: Reader) -> "Ensemble":
         """The ensemble that `save` wrote; `readers` and what is raised, see `CausalModel.load`. Raises ValueError for a folder of
         one model."""
-        spec, _ = storage.read(folder)
-        if "models" not in spec:
-            raise ValueError(f"{folder} holds one model, not an ensemble: CausalModel.load reads it")
-        return cls([CausalModel.load(Path(folder) / str(number), *readers) for number in range(spec["models"])])
+        if not (each := _members(folder)):
+            raise ValueError(f"{folder} holds no ensemble: CausalModel.load reads one model")
+        return cls([CausalModel.load(Path(folder) / name, *readers) for name in each])
+
+
+def _members(folder: str | Path) -> list[str]:
+    """The folders of the models of the ensemble in `folder`. Raises what `storage.read` raises."""
+    spec, _ = storage.read(folder)
+    return [name for name in spec.get("models", []) if MEMBER.fullmatch(str(name))]

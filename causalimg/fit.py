@@ -1,18 +1,20 @@
 """Fitting: each mechanism on its own, since log p(v) = Σ_k log p(v_k | pa_k)."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from causalimg.errors import warn
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, MaximumLikelihood, Mechanism, Values
 from causalimg.readers.augment import Pose
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.values import World, in_batches
+from causalimg.values import World, digests, in_batches
 
 
 class FitStep(nn.Module):
@@ -76,35 +78,77 @@ def fit_mechanism(
     seed: int,
     log: Path | None = None,
     pose: Pose | None = None,
+    checkpoint: Path | None = None,
 ) -> History:
-    """Train one mechanism on the columns of `data`; with `val`, the weights that are best there stay.
+    """Train one mechanism on the columns of `data`; with `val`, the weights that are best there stay. `checkpoint`: see `train`.
 
     One without parameters has learnt all it can when it is prepared: its history is empty.
     """
     family = [name, *mechanism.parents]
     columns = {k: data[k] for k in family}
+    _mark(mechanism, "fitted", 0)  # until it is over
     mechanism.prepare(columns[name], {k: columns[k] for k in mechanism.parents})
     history, trained = History(), mechanism.unwrapped
     if next(trained.parameters(), None) is not None:
         held_out = None if val is None else {k: val[k] for k in family}
         validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
         recipe = recipe or trained.recipe
-        history = train(
-            FitStep(trained, name, pose), columns, recipe, label=name, seed=seed, validate=validate, log=log
-        )
-    _mark_fitted(mechanism)
+        about = {
+            "mechanism": mechanism.to_data(),
+            "pose": pose and pose.model_dump(mode="json"),
+            "data": digests(columns),
+            "val": held_out and digests(held_out),
+        }
+        step = FitStep(trained, name, pose)
+        with interruptible(mechanism, "fit"):
+            history = train(
+                step,
+                columns,
+                recipe,
+                label=name,
+                seed=seed,
+                validate=validate,
+                log=log,
+                checkpoint=checkpoint,
+                about=about,
+            )
+    _mark(mechanism, "fitted", 1)
     return history
 
 
-def _mark_fitted(mechanism: Mechanism) -> None:
-    """`mechanism`, and the one that it wraps."""
+TRAININGS = ("", "fit", "fine-tuning")
+"""What `Mechanism.interrupted` counts: nothing was cut short, or which training was."""
+
+
+@contextmanager
+def interruptible(mechanism: Mechanism, training: str) -> Iterator[None]:
+    """Mark `mechanism` where this `training` is cut short by Ctrl-C, with what was learnt in it; and unmark it where it is not,
+    but for a `fit` before."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _mark(mechanism, "interrupted", TRAININGS.index(training))
+        _mark(mechanism, "fitted", 1)
+        raise
+    if training == "fit" or TRAININGS[int(mechanism.interrupted)] == training:
+        _mark(mechanism, "interrupted", 0)
+
+
+def _mark(mechanism: Mechanism, mark: str, value: int) -> None:
+    """On `mechanism`, and on the one that it wraps."""
     for part in mechanism.modules():
         if isinstance(part, Mechanism):
-            part.fitted.fill_(True)
+            getattr(part, mark).fill_(value)
 
 
 def check_fitted(mechanisms: Mapping[str, Mechanism], needed: Container[str]) -> None:
-    """Raise ValueError that names those of `needed` whose mechanism is not fitted."""
+    """Raise ValueError that names those of `needed` whose mechanism is not fitted; warn of what was cut short."""
+    for name, one in mechanisms.items():
+        if name in needed and one.interrupted:
+            training = TRAININGS[int(one.interrupted)]
+            warn(
+                f"{name}: its {training} was interrupted, and answers are what it had learnt by then: train it to the end"
+            )
     if untrained := [name for name, one in mechanisms.items() if name in needed and not one.fitted]:
         raise ValueError(
             f"{', '.join(untrained)} {'is' if len(untrained) == 1 else 'are'} not trained: call model.fit(train, val) first, "

@@ -21,7 +21,7 @@ from causalimg.confounding import Correlations, adjusted, tipping, warn_of_confo
 from causalimg.counterfactual import Counterfactual
 from causalimg.draws import Draws
 from causalimg.effects import Effects
-from causalimg.errors import check_known
+from causalimg.errors import check_known, warn
 from causalimg.fit import check_fitted, fit_mechanism
 from causalimg.graph import Graph, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
@@ -76,6 +76,7 @@ class CausalModel(SCM):
         *,
         seed: int = 0,
         log: Path | None = None,
+        checkpoint: Path | None = None,
         pose: Pose | None = None,
         **recipes: Recipe,
     ) -> dict[str, History]:
@@ -85,19 +86,28 @@ class CausalModel(SCM):
         any, said, and kept in `sensitivities`.
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; without one, a mechanism's own. `log`: a folder
-        for a JSONL file per variable. `pose`: how training images are turned, shifted and mirrored at random, where none of the
-        variables minds that. Weights of the image's parents (see `Guidable`) are calibrated in the end, on what the model's
-        readers read off its answers about held-out rows.
+        for a JSONL file per variable. `checkpoint`: a folder in which training is written down as it goes, so that the same call
+        goes on where it was cut short, and ends bitwise as if it had not been. `pose`: how training images are turned, shifted
+        and mirrored at random, where none of the variables minds that. Weights of the image's parents (see `Guidable`) are
+        calibrated in the end, on what the model's readers read off its answers about held-out rows.
 
-        Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row.
+        Ctrl-C keeps what was learnt; the model answers, with a warning, until it is fitted to the end. After an error what was
+        being fitted is not fitted.
+
+        Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row; RuntimeError
+        where training diverged.
         """
         check_known("variable", recipes, self.graph)
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
         logs = {name: None if log is None else log / f"{name}.jsonl" for name in self.graph}
+        saved = {name: None if checkpoint is None else checkpoint / name for name in self.graph}
         poses = {name: pose if name in self.graph.images else None for name in self.graph}
+        self.sensitivities = {}  # what was measured before means nothing of what is learnt now
         histories = {
-            name: fit_mechanism(mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name])
+            name: fit_mechanism(
+                mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name], saved[name]
+            )
             for name, mechanism in self.mechanisms.items()
         }
         rows = data if held_out is None else held_out
@@ -117,36 +127,45 @@ class CausalModel(SCM):
         recipe: Recipe | None = None,
         seed: int = 0,
         log: Path | None = None,
+        checkpoint: Path | None = None,
     ) -> History:
         """Counterfactual fine-tuning of the image mechanism under `guidance` (Xia et al., 2025, arXiv:2509.24913).
 
         `guidance`: terms of a loss, such as `Target(segmentor)`; a reader in the list stands for the terms of `preset`.
         `sampler` draws what is set in each row, `view` says how guides see the answer, `bound` how much what was fitted may
         lose (by default 1 %, where fitted weights are trained), `recipe` how it trains. Readers are left as they are.
+        `checkpoint`: see `fit`; that a sampler and terms of yours are the same again can't be seen.
 
         The history has the loss of every term and, with a bound, F, its excess over the bound, the multiplier λ, and the share
         of steps that violated the bound; where the bound was not held in the end, a warning says so. `sensitivities` are measured
-        anew. Raises ValueError where nobody guides anything, for two terms of one label, for a bound that can do nothing, and for
-        a model that is not fitted.
+        anew. Ctrl-C keeps what was learnt, and who guided; an error leaves the model as it was.
+
+        Raises ValueError where nobody guides anything, for two terms of one label, for a bound that can do nothing, and for a
+        model that is not fitted.
         """
         terms = expand(self.graph, guidance)
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
-        history = finetune(
-            self,
-            data,
-            held_out,
-            terms,
-            outlining=self.readers.readers,
-            sampler=sampler,
-            view=view,
-            bound=bound,
-            recipe=recipe,
-            seed=seed,
-            log=log,
-        )
-        guides = guiding_readers(terms)
-        self.guided_by += [fingerprint(reader) for reader in guides]
+        guides, before = guiding_readers(terms), self.guided_by
+        self.guided_by = [*before, *map(fingerprint, guides)]  # from the first step on, whatever happens
+        try:
+            history = finetune(
+                self,
+                data,
+                held_out,
+                terms,
+                outlining=self.readers.readers,
+                sampler=sampler,
+                view=view,
+                bound=bound,
+                recipe=recipe,
+                seed=seed,
+                log=log,
+                checkpoint=checkpoint,
+            )
+        except Exception:
+            self.guided_by = before  # an error leaves the weights as they were
+            raise
         self._look(data if held_out is None else held_out, [*self.readers.readers, *guides], seed)
         return history
 
@@ -351,6 +370,13 @@ class CausalModel(SCM):
             raise ValueError(f"say which image: a mapping with one of {', '.join(self.graph.images) or '(no images)'}")
         return self.graph.images[0]
 
+    def _with_own_readers(self, folder: str | Path, tensors: World) -> World:
+        """`tensors` of a saved model, but with the readers that this one has. Warns where they are others than were saved."""
+        own = {f"readers.{name}": value for name, value in self.readers.state_dict().items()}
+        if any(name not in tensors or not torch.equal(value.cpu(), tensors[name]) for name, value in own.items()):
+            warn(f"{folder} was saved with other weights of its readers: those passed in are used as they are")
+        return {name: value for name, value in tensors.items() if not name.startswith("readers.")} | own
+
     @property
     def device(self) -> torch.device:
         """Where the model is; `model.to("cuda")` moves it."""
@@ -374,9 +400,11 @@ class CausalModel(SCM):
         """The model that `save` wrote. `readers`, if any are given, are its readers, in the order in which it was compiled.
 
         Raises FileNotFoundError for a folder that is none; ValueError for a kind of mechanism that is not imported, and for
-        readers that must be given, because they are around a user's own network.
+        readers that must be given, because they are around a user's own network; those given keep their weights.
         """
         spec, tensors = storage.read(folder)
+        if "graph" not in spec:
+            raise ValueError(f"{folder} holds no model{': Ensemble.load reads it' if 'models' in spec else ''}")
         graph = Graph.from_data(spec["graph"])
         mechanisms = {name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()}
         if (code := [data["code"] for data in spec["readers"] if "code" in data]) and not readers:
@@ -384,7 +412,9 @@ class CausalModel(SCM):
         model = cls(
             graph, mechanisms, ReaderSet(graph, readers or [Reader.from_data(data) for data in spec["readers"]])
         )
-        model.load_state_dict(tensors)
+        if readers:
+            tensors = model._with_own_readers(folder, tensors)
+        storage.load_into(model, folder, tensors)
         model.guided_by = spec["guided_by"]
         model.sensitivities = {name: Sensitivity(**one) for name, one in spec["sensitivities"].items()}
         return model

@@ -1,53 +1,117 @@
-"""A folder of two files: ``spec.json`` and ``tensors.safetensors``. Reading it runs no code.
+"""A folder of JSON and tensors, written whole or not at all. Reading it runs no code.
 
-``spec.json`` says in which version of the format it is written, so that no file is read as what it is not.
+``spec.json`` says in which version of the format it is written, which file holds the tensors, and the digests of that file and
+of all else that it says. Tensors have a file of their own name, made of their digest. So while a folder is written over, what
+``spec.json`` names is there: what was, until in one step it is what will be. A file that was changed since is refused.
 """
 
 import json
-from collections.abc import Mapping
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-SPEC, TENSORS = "spec.json", "tensors.safetensors"
+SPEC = "spec.json"
 
-FORMAT = 2
+FORMAT = 3
 """The version of the format. It goes up when a folder of an older version can't be read as it is any more."""
+
+HOUR = 3600.0
+TENSORS = re.compile(r"[0-9a-f]{32}\.safetensors|tensors\.safetensors")
+"""What files of tensors are called, by this version of the format and before; no other file is read or removed."""
+
+STRAY = re.compile(r"\.\d+\..*(tensors|json)|[0-9a-f]{32}\.safetensors")
+"""What `write` leaves where it is killed: nothing names it."""
+
+OWN = ("format", "tensors", "digest")
+"""Entries of ``spec.json`` that are the storage's own."""
 
 
 def write(folder: str | Path, spec: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write `spec` (JSON data) and `tensors` into `folder`, which is made if need be.
+    """Write `spec` (JSON data) and `tensors` into `folder`, which is made if need be; over what `write` left there before.
 
-    Raises ValueError for a spec that has an entry ``format`` of its own.
+    Raises ValueError for a spec that has entries of the storage's own names or numbers that JSON doesn't know, and
+    FileExistsError where the folder's ``spec.json`` is somebody else's.
     """
-    if "format" in spec:
-        raise ValueError("'format' is the version of the format in spec.json: give the entry of this name another one")
     folder = Path(folder)
-    text = json.dumps({"format": FORMAT, **spec}, indent=2, allow_nan=False) + "\n"
+    if taken := [name for name in OWN if name in spec]:
+        raise ValueError(f"{taken[0]!r} is the storage's own in {SPEC}: give the entry of this name another one")
+    text, before = json.dumps(spec, allow_nan=False), _before(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SPEC).unlink(missing_ok=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
-    (folder / SPEC).write_text(text)  # last: where there is one, the folder is whole
+    name = _write_tensors(folder, tensors)
+    named = {"format": FORMAT, "tensors": name, **json.loads(text)}
+    whole = json.dumps(named | {"digest": _digest(named)}, indent=2) + "\n"
+    _put(folder, SPEC, lambda path: path.write_text(whole))
+    _sweep(folder, before, keep=name)
 
 
 def read(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What `write` wrote.
 
-    Raises FileNotFoundError that names the missing file, and ValueError for another version of the format, or none.
+    Raises FileNotFoundError that names the missing file, and ValueError, with the file, for another version of the format, or
+    none, and for what was changed since.
     """
     folder = Path(folder)
-    for name in (SPEC, TENSORS):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} holds no {name}: is it a folder that `save` made?")
-    spec = json.loads((folder / SPEC).read_text())
-    _check_format(folder, spec)
-    return {name: value for name, value in spec.items() if name != "format"}, load_file(folder / TENSORS)
+    named = _named(folder)
+    path = folder / named["tensors"]
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no {path.name}, which {SPEC} names")
+    if _digest_of_file(path) != path.stem:
+        raise ValueError(f"{path} was changed or cut short after it was saved: save the model again")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} holds no tensors: {error}") from None
+    return {name: value for name, value in named.items() if name not in OWN}, tensors
 
 
-def _check_format(folder: Path, spec: Any) -> None:
-    """Raise ValueError unless `spec` is a mapping that says that it is written in this version of the format."""
+def load_into(module: nn.Module, folder: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """Give `module` the `tensors` that `read` found in `folder`.
+
+    Raises ValueError that names the folder, and the tensor, where one is missing, too many, of another shape or type, or NaN.
+    """
+    own = module.state_dict()
+    for name in own.keys() | tensors.keys():
+        if why := _misfit(own.get(name), tensors.get(name)):
+            raise ValueError(f"{folder}: {name} {why}")
+    module.load_state_dict(dict(tensors))
+
+
+def _misfit(own: Tensor | None, given: Tensor | None) -> str:
+    """Why a tensor is not what is expected; empty where it is."""
+    if own is None or given is None:
+        return "is missing" if given is None else "is nothing that was asked for"
+    if (own.shape, own.dtype) != (given.shape, given.dtype):
+        return f"is {given.dtype} of the shape {tuple(given.shape)}, not {own.dtype} of {tuple(own.shape)}"
+    return "holds NaN" if given.is_floating_point() and bool(given.isnan().any()) else ""
+
+
+def _named(folder: Path) -> dict[str, Any]:
+    """What ``spec.json`` says, checked."""
+    path = folder / SPEC
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no {SPEC}: is it a folder that `save` made?")
+    try:
+        spec = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON: {error}") from None
+    named = _of_our_format(folder, spec)
+    if named.get("digest") != _digest({name: value for name, value in named.items() if name != "digest"}):
+        raise ValueError(f"{path} was changed after it was saved: save the model again")
+    if not TENSORS.fullmatch(str(named.get("tensors"))):
+        raise ValueError(f"{path} names no file of tensors")
+    return named
+
+
+def _of_our_format(folder: Path, spec: Any) -> dict[str, Any]:
+    """`spec`, if it is a mapping that says that it is written in this version of the format. Raises ValueError if not."""
     if not isinstance(spec, dict) or "format" not in spec:
         raise ValueError(
             f"{folder}: {SPEC} says no version of its format; this version of causalimg reads format {FORMAT}"
@@ -56,3 +120,71 @@ def _check_format(folder: Path, spec: Any) -> None:
         raise ValueError(
             f"{folder}: {SPEC} is of format {spec['format']!r}; this version of causalimg reads format {FORMAT}"
         )
+    return spec
+
+
+def _before(folder: Path) -> str:
+    """The file of tensors that ``spec.json`` names already; empty where there is none.
+
+    Raises FileExistsError where ``spec.json`` is not one that `write` made, in any version.
+    """
+    path = folder / SPEC
+    if not path.exists():
+        return ""
+    try:
+        spec = json.loads(path.read_text())
+        ours = isinstance(spec["format"], int)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise FileExistsError(f"{path} is no file of causalimg's, and is not written over: choose another folder")
+    name = str(spec.get("tensors", "tensors.safetensors"))
+    return name if TENSORS.fullmatch(name) else ""
+
+
+def _write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> str:
+    """The name of the file that holds them."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    fresh = folder / f".{os.getpid()}.tensors"
+    try:
+        save_file(plain, fresh)
+        name = f"{_digest_of_file(fresh)}.safetensors"
+        _put(folder, name, lambda path: fresh.replace(path))
+    finally:
+        fresh.unlink(missing_ok=True)
+    return name
+
+
+def _put(folder: Path, name: str, make: Callable[[Path], object]) -> None:
+    """Let `make` write a file, and give it its `name` when it is on the disk: there it is whole, or not at all."""
+    fresh = folder / f".{os.getpid()}.{name}"
+    try:
+        make(fresh)
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        fresh.replace(folder / name)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, before: str, keep: str) -> None:
+    """Remove the tensors that were named `before`, and what writing that was cut short left an hour ago or more."""
+    old = [path for path in folder.iterdir() if STRAY.fullmatch(path.name) and _age(path) > HOUR]
+    for path in [folder / before, *old] if before else old:
+        if path.name != keep:
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was changed."""
+    return time.time() - path.stat().st_mtime
+
+
+def _digest(data: Any) -> str:
+    """Of plain JSON data."""
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _digest_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()[:32]

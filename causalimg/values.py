@@ -4,6 +4,7 @@ A nest is a tensor, or a mapping, tuple or NamedTuple of nests. The first dimens
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import torch
@@ -162,3 +163,15 @@ def join_rows(nests: list[AnyNest]) -> AnyNest:
     parts = [dict(leaves(nest)) for nest in nests]
     joined = (torch.cat([part[path] for part in parts]) for path in parts[0])
     return map_tensors(lambda _: next(joined), nests[0])
+
+
+def digests(columns: Mapping[str, Tensor]) -> dict[str, str]:
+    """Of every column, by name: sixteen hex digits of its type, shape and values."""
+    return {name: _digest(column) for name, column in columns.items()}
+
+
+def _digest(column: Tensor) -> str:
+    column = column.detach().cpu().contiguous()
+    digest = sha256(f"{column.dtype}{tuple(column.shape)}".encode())
+    digest.update(column.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

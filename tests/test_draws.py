@@ -317,7 +317,7 @@ def test_an_ensemble_is_saved_as_one_folder(ensemble, tmp_path):
     again = ci.Ensemble.load(tmp_path / "whole", Brightest())
     check_same(dict(ensemble.do(rows(slice(2)), **ASKED)), dict(again.do(rows(slice(2)), **ASKED)))
     ensemble.models[0].save(tmp_path / "one")
-    with pytest.raises(ValueError, match="holds one model"):
+    with pytest.raises(ValueError, match="holds no ensemble"):
         ci.Ensemble.load(tmp_path / "one", Brightest())
 
 

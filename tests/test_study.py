@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import causalimg as ci
+import causalimg.model as model_module
 from causalimg import cli
 from causalimg.data.phantoms import Sample
 from causalimg.readers.reader import fingerprint
@@ -205,3 +206,22 @@ def test_the_command_line_compares_and_answers_mistakes_with_the_right_name(tmp_
 
 
 STUDY = cli.Study.of_phantom
+
+
+def test_a_study_that_is_cut_short_goes_on_in_the_middle_of_a_fit(study, tmp_path, monkeypatch):
+    whole = Trainer(study, tmp_path / "whole", PLAN).model("none", 0)
+    fit_mechanism = model_module.fit_mechanism
+
+    def killed(mechanism, name, *rest):
+        if name == study.graph.images[0]:
+            raise SystemExit
+        return fit_mechanism(mechanism, name, *rest)
+
+    monkeypatch.setattr(model_module, "fit_mechanism", killed)
+    with pytest.raises(SystemExit):
+        Trainer(study, tmp_path / "cut", PLAN).model("none", 0)
+    assert (tmp_path / "cut" / "none_0" / "checkpoint").is_dir()
+    monkeypatch.undo()
+    again = Trainer(study, tmp_path / "cut", PLAN).model("none", 0)
+    assert not (tmp_path / "cut" / "none_0" / "checkpoint").exists()
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())

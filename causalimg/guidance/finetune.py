@@ -13,7 +13,7 @@ from typing import cast
 
 from torch import nn
 
-from causalimg.fit import check_fitted, row_losses
+from causalimg.fit import check_fitted, interruptible, row_losses
 from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound
 from causalimg.guidance.locality import Locality
@@ -26,12 +26,13 @@ from causalimg.guidance.term import Term
 from causalimg.guidance.view import View
 from causalimg.mechanisms import ImageNoise, Mechanism
 from causalimg.readers import Reader
+from causalimg.readers.reader import fingerprint
 from causalimg.scm import SCM
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.progress import say
 from causalimg.training.recipe import Recipe
-from causalimg.values import World
+from causalimg.values import World, digests
 
 RESERVED = {"step", "loss", "val", "lr", "grad_norm", "skipped", "seconds", "samples_per_second"}
 RESERVED |= {"F", "excess", "λ", "violated"}
@@ -91,6 +92,7 @@ def finetune(
     recipe: Recipe | None,
     seed: int,
     log: Path | None,
+    checkpoint: Path | None = None,
 ) -> History:
     """Fine-tune the image mechanism of `scm` in place under `terms` (see `expand`), on the columns of `data`.
 
@@ -117,7 +119,25 @@ def finetune(
         held_out = None if val is None else step.held(val)
         validate = None if held_out is None else lambda: step.validate(held_out)
         recipe = recipe or mechanism.tuning
-        history = train(step, step.data, recipe, label=f"{image}, guided", seed=seed, validate=validate, log=log)
+        about = {
+            "mechanism": digests(mechanism.state_dict()),
+            "terms": {term.label: term.weight for term in terms},
+            "guides": [fingerprint(reader) for reader in guiding_readers(terms)],
+            "data": digests(data),
+            "val": val and digests(val),
+        }
+        with interruptible(mechanism, "fine-tuning"):
+            history = train(
+                step,
+                step.data,
+                recipe,
+                label=f"{image}, guided",
+                seed=seed,
+                validate=validate,
+                log=log,
+                checkpoint=checkpoint,
+                about=about,
+            )
     if bound is not None:
         warn_if_broken(image, excess_of(step), history, step.slack)
     slopes = {f"sensitivity {name}": one.slope for name, one in before.items() if one.slope is not None}

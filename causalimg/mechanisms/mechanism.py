@@ -119,7 +119,8 @@ class Mechanism(Configured, ABC):
     returns ``v``, to `tolerance`, whatever the `prior`. Noise of one sample serves every row of `parents`, and one value every
     row of `prior`. `causalimg.testing.check_mechanism` tests it.
 
-    `fitted`, 0-d bool, says whether it has been fitted; it is saved with the weights.
+    `fitted`, 0-d bool, says whether it has been fitted, `interrupted`, 0-d uint8, in what training it was cut short (see `fit`);
+    both are saved with the weights.
     """
 
     handles: ClassVar[tuple[type[Variable], ...]]
@@ -140,6 +141,7 @@ class Mechanism(Configured, ABC):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.fitted = nn.Buffer(torch.zeros((), dtype=torch.bool))
+        self.interrupted = nn.Buffer(torch.zeros((), dtype=torch.uint8))
         self.variable: Variable
         self.parents: dict[str, Variable]
 

@@ -75,7 +75,7 @@ class Reader(Configured, ABC):
         """The reader in `folder`. Raises FileNotFoundError, or ValueError if it is not of this kind."""
         data, tensors = storage.read(folder)
         reader = cls.from_data(data)
-        reader.load_state_dict(tensors)
+        storage.load_into(reader, folder, tensors)
         return reader
 
     def report(self) -> str:

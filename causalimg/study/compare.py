@@ -11,7 +11,8 @@
 
 Guides and judges are trained once, on the training rows; the seeds are those of fit and fine-tuning. Who judges is another
 architecture than who guides, from another seed. What a folder already holds is not trained again, so that seeds can be trained
-side by side, and a study that was cut short goes on; the folder must be of the same data and plan (`record`).
+side by side, and a study that was cut short goes on, in the middle of a fit, too. The folder must be of the same data and plan
+(`record`).
 """
 
 from collections.abc import Sequence

@@ -9,18 +9,15 @@ changed under that name. So what was trained with it is never gone on with: such
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from reprlib import repr as brief
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from causalimg.graph.spec import Spec
 from causalimg.guidance import Sampler
 from causalimg.storage import SPEC
 from causalimg.study.plan import Plan, Rows, Study
+from causalimg.values import digests
 
 RECORD = "study.json"
 OTHER = {
@@ -70,16 +67,7 @@ def _sampler(sampler: Sampler) -> dict[str, Any]:
 
 
 def _digests(rows: Rows) -> dict[str, str]:
-    columns = {**rows.values, **{f"mask of {structure}": mask for structure, mask in rows.masks.items()}}
-    return {name: _digest(column) for name, column in columns.items()}
-
-
-def _digest(column: Tensor) -> str:
-    """Sixteen hex digits of type, shape and values."""
-    column = column.detach().cpu().contiguous()
-    digest = sha256(f"{column.dtype}{tuple(column.shape)}".encode())
-    digest.update(column.view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return digests({**rows.values, **{f"mask of {structure}": mask for structure, mask in rows.masks.items()}})
 
 
 def _compare(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The models and readers of a study, each trained once: what the study's folder already holds is read from there."""
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from causalimg.guided import Guided
 from causalimg.model import CausalModel, compile
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
+from causalimg.storage import SPEC
 from causalimg.study.plan import Plan, Rows, Study
 from causalimg.training.recipe import accelerator
 
@@ -46,27 +48,29 @@ class Trainer:
     def model(self, method: str, seed: int) -> CausalModel:
         """The model of `seed`: fitted, and fine-tuned under the guidance of `method`."""
         folder = self.out / f"{method}_{seed}"
-        if not folder.exists():
-            made = self._fitted(seed) if method == "none" else self._finetuned(method, seed)
+        checkpoint = folder / "checkpoint"
+        if not (folder / SPEC).exists():
+            made = self._fitted(seed, checkpoint) if method == "none" else self._finetuned(method, seed, checkpoint)
             made.save(folder)
+            shutil.rmtree(checkpoint)
         return CausalModel.load(folder).to(self.device)
 
-    def _fitted(self, seed: int) -> CausalModel:
+    def _fitted(self, seed: int, checkpoint: Path) -> CausalModel:
         guide = self.segmentor("guide", guides=True)
         model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image}).to(self.device)
         recipes: dict[str, Any] = {self.image: self.plan.fit}
-        model.fit(self.study.train.values, self.study.val.values, seed=seed, pose=self.plan.pose, **recipes)
+        train, val = self.study.train.values, self.study.val.values
+        model.fit(train, val, seed=seed, pose=self.plan.pose, checkpoint=checkpoint, **recipes)
         return model
 
-    def _finetuned(self, method: str, seed: int) -> CausalModel:
+    def _finetuned(self, method: str, seed: int, checkpoint: Path) -> CausalModel:
         model, log = self.model("none", seed), self.out / f"{method}_{seed}.jsonl"
         guidance: list[Reader | Term] = [self.guide(method)]
         if self.plan.plausibility:
             guidance.append(Plausibility(weight=self.plan.plausibility))
         train, val = self.study.train.values, self.study.val.values
-        model.finetune(
-            train, val, guidance=guidance, sampler=self.plan.sampler, recipe=self.plan.tuning, seed=seed, log=log
-        )
+        how: dict[str, Any] = {"sampler": self.plan.sampler, "recipe": self.plan.tuning, "seed": seed}
+        model.finetune(train, val, guidance=guidance, log=log, checkpoint=checkpoint, **how)
         return model
 
     def guide(self, method: str) -> Reader:
@@ -101,7 +105,7 @@ class Trainer:
     def _trained(self, name: str, made: R, labels: Callable[[Rows], Any], guides: bool, augment: Augment | None) -> R:
         """`made`, trained on the study's rows, or as its folder holds it."""
         folder, train, val = self.out / name, self.study.train, self.study.val
-        if folder.exists():
+        if (folder / SPEC).exists():
             return type(made).load(folder).to(self.device)
         held = (val.values[self.image], labels(val))
         seed = 0 if guides else 1

@@ -6,10 +6,11 @@ Until then, sums are kept on the device: to copy a number to the host is to wait
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -58,6 +59,13 @@ def as_line(row: Row) -> str:
     return json.dumps(row) + "\n"
 
 
+def set_aside(path: Path) -> None:
+    """Give a file that is there another name, the first that is free: ``x.jsonl`` becomes ``x.1.jsonl``."""
+    if path.exists():
+        names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
+        path.rename(next(name for name in names if not name.exists()))
+
+
 class Recorder:
     """Counts steps, makes rows of them, and writes each row to `log`. Only here does training wait for the device."""
 
@@ -70,6 +78,7 @@ class Recorder:
         self._log = log if fabric.is_global_zero else None
         if self._log:
             self._log.parent.mkdir(parents=True, exist_ok=True)
+            set_aside(self._log)
             self._log.write_text("")
 
     def count(self, values: dict[str, Tensor], skip: Tensor, samples: int) -> None:
@@ -92,6 +101,30 @@ class Recorder:
         speed = self._samples / (now - self._resumed)
         return {"step": step, **means, "seconds": now - self._start, "samples_per_second": speed}
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What was counted since the last row: see `Resumable`."""
+        return self._tally.tensors()
+
+    def numbers(self) -> dict[str, Any]:
+        """The rows, and what else was counted."""
+        counted = {"names": self._tally.names, "samples": self._samples, "seconds": time.perf_counter() - self._start}
+        return {"rows": self.rows, **counted}
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Go on with these rows, in the log too."""
+        self.rows[:] = numbers["rows"]
+        self._tally.restore(tensors, numbers["names"])
+        self._samples, self._start = numbers["samples"], self._start - numbers["seconds"]
+        if self._log:
+            self._log.write_text("".join(map(as_line, self.rows)))
+
+    def check_taken(self, steps: int) -> None:
+        """Raise RuntimeError where more than half of all `steps` were skipped: what was learnt is not what was asked for."""
+        if 2 * (skipped := int(self.rows[-1]["skipped"])) > steps:
+            raise RuntimeError(
+                f"{self._label}: the gradients of {skipped} of {steps} steps were not finite or far too large"
+            )
+
     def keep(self, row: Row) -> None:
         """Add the row, now complete, and start the clock for the next."""
         self.rows.append(row)
@@ -105,17 +138,26 @@ class Tally:
     """Means over the steps taken since the last `read`; `skipped` counts the others, since the start."""
 
     def __init__(self, device: torch.device) -> None:
-        self._names: tuple[str, ...] = ()
+        self.names: tuple[str, ...] = ()
         self._sums = torch.zeros(0, device=device)
         self._taken, self._skipped, self._streak = torch.zeros(3, device=device)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What is counted, by name."""
+        return {"sums": self._sums, "counts": torch.stack([self._taken, self._skipped, self._streak])}
+
+    def restore(self, tensors: Mapping[str, Tensor], names: Iterable[str]) -> None:
+        """Go on counting from this, of the metrics `names`."""
+        self.names, self._sums = tuple(names), tensors["sums"].to(self._sums.device)
+        self._taken, self._skipped, self._streak = tensors["counts"].to(self._sums.device)
+
     def add(self, values: Mapping[str, Tensor], skip: Tensor) -> None:
         """Count one step with its 0-d `values`, or as skipped where `skip` (0-d) is 1. Raises ValueError for new names."""
-        if not self._names:
-            self._names = tuple(values)
+        if not self.names:
+            self.names = tuple(values)
             self._sums = self._sums.new_zeros(len(values))
-        if tuple(values) != self._names:
-            raise ValueError(f"a step must report the same metrics every time; {self._names}, then {tuple(values)}")
+        if tuple(values) != self.names:
+            raise ValueError(f"a step must report the same metrics every time; {self.names}, then {tuple(values)}")
         numbers = torch.stack([value.detach().float() for value in values.values()])
         self._sums = self._sums + torch.where(skip > 0, 0.0, numbers)
         self._taken = self._taken + (1 - skip)
@@ -128,5 +170,5 @@ class Tally:
         reduced = cast(Tensor, fabric.all_reduce(torch.cat([counts, self._sums])))
         taken, skipped, streak, *sums = reduced.tolist()
         self._sums, self._taken = torch.zeros_like(self._sums), torch.zeros_like(self._taken)
-        means = {name: total / taken for name, total in zip(self._names, sums, strict=True)} if taken else {}
+        means = {name: total / taken for name, total in zip(self.names, sums, strict=True)} if taken else {}
         return {**means, "skipped": int(skipped)}, int(streak)

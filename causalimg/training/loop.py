@@ -5,17 +5,19 @@ weights, where it was best.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from causalimg.training.checkpoint import Checkpoint, Moved, Randomness
 from causalimg.training.history import History, Recorder
 from causalimg.training.optimiser import Average, Learner, train_mode
-from causalimg.training.progress import progress
+from causalimg.training.progress import progress, say
 from causalimg.training.randomness import batches, check_columns, seeded
 from causalimg.training.recipe import Recipe, learning_rate
 from causalimg.values import Nest, count_rows
@@ -37,6 +39,8 @@ def train(
     seed: int = 0,
     validate: Callable[[], float] | None = None,
     log: Path | None = None,
+    checkpoint: Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> History:
     """Train what requires grad in `step` on random batches of the rows of `data`, a nest of tensors (see `values`).
 
@@ -46,8 +50,15 @@ def train(
     stay, or without `validate` the last. `step` comes back in eval mode, on the device where it was. `log` gets every row
     as soon as it is made.
 
-    Raises ValueError where `data` won't do or nothing requires grad, and RuntimeError where the loss is not finite, 50
-    steps in a row are skipped (see `Recipe`), or no validation is finite.
+    `checkpoint`: a folder, in which what training is gone on from is written at every validation, or where there is none at every
+    tenth row, and every five minutes; what it holds is gone on with. `about`, plain JSON data, says what is being trained.
+
+    After Ctrl-C `step` keeps the best weights so far; after an error it has those that it came with. A log that is there already
+    is set aside.
+
+    Raises ValueError where `data` won't do, nothing requires grad, or `checkpoint` is of another training; and RuntimeError
+    where the loss is not finite, 50 steps in a row or more than half of all are skipped (see `Recipe`), or no validation is
+    finite.
     """
     if not any(p.requires_grad for p in step.parameters()):
         raise ValueError(f"{label}: nothing to train: no parameter requires grad")
@@ -64,15 +75,30 @@ def train(
         selection = Selection(fabric, step, average, validate)
         recorder = Recorder(fabric, label, log)
         stream = batches(data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
-        for t in range(1, recipe.steps + 1):
-            batch = next(stream)
-            recorder.count(*learner.learn(t, batch), samples=count_rows(batch))
-            average.update()
-            if t in logged:
-                row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
-                recorder.keep(row | (selection.score(seed) if t in validated else {}))
-            advance(recorder.rows)
-        selection.settle(label)
+        known = {"label": label, "seed": seed, "recipe": recipe.model_dump(mode="json"), **(about or {})}
+        saved = Checkpoint(
+            checkpoint if fabric.world_size == 1 else None,
+            known,
+            moved=Moved(step),
+            learner=learner,
+            average=average,
+            selection=selection,
+            recorder=recorder,
+            randomness=Randomness(fabric.device),
+        )
+        with _kept_or_undone(average, selection, label):
+            done = saved.resume()
+            for t, batch in enumerate(islice(stream, done, recipe.steps), start=done + 1):
+                recorder.count(*learner.learn(t, batch), samples=count_rows(batch))
+                average.update()
+                if t in logged:
+                    row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
+                    recorder.keep(row | (selection.score(seed) if t in validated else {}))
+                    if t in validated or saved.due():
+                        saved.write(t)
+                advance(recorder.rows)
+            recorder.check_taken(recipe.steps)
+            selection.settle(label)
     return History(tuple(recorder.rows))
 
 
@@ -100,11 +126,40 @@ class Selection:
             self._best, self._kept = value, [tensor.clone() for tensor in self._average.mean]
         return {"val": value}
 
-    def settle(self, label: str) -> None:
-        """Give `step` the best weights. Raises RuntimeError if no validation was finite."""
-        if self._validate is not None and not math.isfinite(self._best):
+    def tensors(self) -> dict[str, Tensor]:
+        """The best weights, by number, if any were validated: see `Resumable`."""
+        return {str(number): value for number, value in enumerate(self._kept)} if math.isfinite(self._best) else {}
+
+    def numbers(self) -> dict[str, Any]:
+        """The best score; None where nothing was validated."""
+        return {"best": self._best if math.isfinite(self._best) else None}
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Go on with this as the best so far."""
+        if numbers["best"] is not None:
+            self._best = numbers["best"]
+            self._kept = [tensors[str(number)].to(now.device) for number, now in enumerate(self._average.mean)]
+
+    def settle(self, label: str, whole: bool = True) -> None:
+        """Give `step` the best weights. Raises RuntimeError if no validation was finite, after a `whole` training."""
+        if whole and self._validate is not None and not math.isfinite(self._best):
             raise RuntimeError(f"{label}: no validation gave a finite value")
         self._average.put(self._kept)
+
+
+@contextmanager
+def _kept_or_undone(average: Average, selection: Selection, label: str) -> Iterator[None]:
+    """What was learnt stays where training is interrupted, and goes where it fails."""
+    start = [tensor.clone() for tensor in average.mean]
+    try:
+        yield
+    except KeyboardInterrupt:
+        selection.settle(label, whole=False)
+        say(f"{label}: interrupted; what was learnt so far is kept")
+        raise
+    except Exception:
+        average.put(start)
+        raise
 
 
 def _due(recipe: Recipe) -> tuple[frozenset[int], frozenset[int]]:

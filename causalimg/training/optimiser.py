@@ -6,7 +6,7 @@ Decoupled Weight Decay Regularization (Loshchilov & Hutter, 2019), https://arxiv
 Averaging Weights Leads to Wider Optima and Better Generalization (Izmailov et al., 2018), https://arxiv.org/abs/1803.05407
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,23 @@ class Learner:
         self._optimizer.step()
         return {"loss": loss, **metrics, "grad_norm": norm}, skip
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The optimiser's moments, by the number of the parameter: see `Resumable`."""
+        kept: Mapping[int, Mapping[str, Tensor]] = self._adamw.state_dict()["state"]
+        return {f"{number}.{name}": value for number, each in kept.items() for name, value in each.items()}
+
+    def numbers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Go on with these moments."""
+        kept: dict[int, dict[str, Tensor]] = {}
+        for path, value in tensors.items():
+            number, name = path.split(".")
+            kept.setdefault(int(number), {})[name] = value
+        self._adamw.load_state_dict(self._adamw.state_dict() | {"state": kept})
+
     def _guard(self) -> tuple[Tensor, Tensor]:
         """Clip, and mark the coming step as skipped if the norm (before clipping) is out of bounds; all on the device."""
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip)
@@ -115,6 +132,20 @@ class Average:
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         self._updates += 1
         torch._foreach_lerp_(self.mean, self._live, 1 - decay)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The mean, by number: see `Resumable`."""
+        return {str(number): value for number, value in enumerate(self.mean)}
+
+    def numbers(self) -> dict[str, Any]:
+        """How often it was updated."""
+        return {"updates": self._updates}
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Go on from this mean."""
+        for number, value in enumerate(self.mean):
+            value.copy_(tensors[str(number)])
+        self._updates = numbers["updates"]
 
     def put(self, weights: list[Tensor]) -> None:
         """Give the module these weights, in the order of `mean`."""

@@ -1,0 +1,143 @@
+"""Training that is killed goes on where it was, and ends bitwise as if nothing had been."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from test_interrupted import SHORT, TUNING, Photometer, lamps, model
+
+import causalimg as ci
+from causalimg import storage
+
+KILLS = int(os.environ.get("KILLS", "0"))
+"""So often each training is killed by `make faults`; in a short run one of them is, once."""
+
+TRAININGS = [(which, what) for which in ("flow", "edited") for what in ("fit", "finetune")]
+
+TIMES = {"seconds", "samples_per_second"}
+
+TRAINING = """
+import sys, warnings
+from pathlib import Path
+import torch
+import causalimg as ci
+
+warnings.simplefilter("ignore")
+which, what, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+torch.set_num_threads(1)
+heart = ci.phantoms.Heart(size=32)
+train, val = heart.sample(48, seed=0), heart.sample(16, seed=1)
+edited = ci.Edited(base=ci.HVAE(widths=(8, 8), latents=(0, 2)), edit=ci.Deform(widths=(4, 4)))
+image = {"flow": ci.FlowMatching(widths=(8, 8)), "edited": edited}
+reader = ci.Segmentor.unet(heart.structures, width=8)
+made = ci.compile(heart.graph, reader, x=image[which])
+short = {name: ci.Recipe(steps=4) for name in heart.graph}
+quick = ci.Recipe(steps=40, batch=8, log_every=1)
+if what == "fit":
+    made.fit(train.values, val.values, checkpoint=out / "checkpoint", log=out / "log", **(short | {"x": quick}))
+else:
+    made.fit(train.values, **short)
+    kept = {"checkpoint": out / "checkpoint", "log": out / "log" / "x.jsonl"}
+    made.finetune(train.values, val.values, guidance=[reader], recipe=quick, **kept)
+made.save(out / "model")
+"""
+
+
+def start(which, what, out):
+    command = [sys.executable, "-c", TRAINING, which, what, str(out)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def result(out):
+    """All tensors of the model, and the rows of the last log but for what a clock says."""
+    _, tensors = storage.read(out / "model")
+    rows = ci.History.read_jsonl(out / "log" / "x.jsonl").rows
+    return tensors, [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+
+
+def same(one, other):
+    assert one[0].keys() == other[0].keys()
+    assert [name for name in one[0] if not torch.equal(one[0][name], other[0][name])] == []
+    assert one[1] == other[1]
+
+
+@pytest.mark.parametrize(("which", "what"), TRAININGS if KILLS else TRAININGS[:1])
+def test_killed_training_ends_as_it_would_have(which, what, tmp_path):
+    begin = time.monotonic()
+    assert start(which, what, tmp_path / "whole").wait() == 0
+    took, expected, draw = time.monotonic() - begin, result(tmp_path / "whole"), random.Random(0)
+    gone_on = 0
+    for number in range(max(1, KILLS)):
+        out = tmp_path / str(number)
+        training = start(which, what, out)
+        time.sleep(took * (0.7 + 0.3 * draw.random()))
+        training.send_signal(signal.SIGKILL)
+        training.wait()
+        gone_on += any(out.glob("checkpoint/**/spec.json"))
+        assert start(which, what, out).wait() == 0
+        same(result(out), expected)
+    assert gone_on
+
+
+def outcome(made):
+    return {name: value.clone() for name, value in made.state_dict().items()}
+
+
+@pytest.mark.parametrize("after", [14, 31, 59])
+@pytest.mark.parametrize("held_out", [True, False])
+def test_interrupted_at_any_step_it_goes_on_bitwise(after, held_out, tmp_path):
+    val = (lamps(),) if held_out else ()
+    whole = model()
+    history = whole.fit(lamps(), *val, **SHORT)["x"]
+    made = model(after=after, what="Ctrl-C")
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(lamps(), *val, checkpoint=tmp_path, **SHORT)
+    made.mechanisms["x"].after = 10**9
+    resumed = made.fit(lamps(), *val, checkpoint=tmp_path, **SHORT)["x"]
+    ours, theirs = outcome(made), outcome(whole)
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    for one, other in zip(resumed.rows, history.rows, strict=True):
+        assert {k: v for k, v in one.items() if k not in TIMES} == {k: v for k, v in other.items() if k not in TIMES}
+
+
+def test_what_is_done_is_not_trained_again(tmp_path):
+    first = model()
+    first.fit(lamps(), checkpoint=tmp_path, **SHORT)
+    again = model()
+    again.mechanisms["x"].after, again.mechanisms["x"].what = 0, "error"
+    again.fit(lamps(), checkpoint=tmp_path, **SHORT)
+    assert torch.equal(again.mechanisms["x"].gain, first.mechanisms["x"].gain)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"x": TUNING.model_copy(update={"lr": 0.01})}, "recipe"),
+        ({"seed": 1}, "seed"),
+        ({"pose": ci.Pose(mirror=True)}, "pose"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(changed, named, tmp_path):
+    model().fit(lamps(), checkpoint=tmp_path, **SHORT)
+    with pytest.raises(ValueError, match=f"is a checkpoint of another training: {named} differ"):
+        model().fit(lamps(), checkpoint=tmp_path, **(SHORT | changed))
+    with pytest.raises(ValueError, match="another training: data differ"):
+        model().fit(lamps(60), checkpoint=tmp_path, **SHORT)
+
+
+def test_fine_tuning_goes_on_from_the_model_that_it_began_with_only(tmp_path):
+    made = model()
+    made.fit(lamps(), **SHORT)
+    made.save(tmp_path / "model")
+    made.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING, checkpoint=tmp_path / "tuning")
+    again = ci.CausalModel.load(tmp_path / "model", Photometer())
+    again.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING, checkpoint=tmp_path / "tuning")
+    assert torch.equal(again.mechanisms["x"].gain, made.mechanisms["x"].gain)
+    with pytest.raises(ValueError, match="another training: mechanism differ"):
+        made.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING, checkpoint=tmp_path / "tuning")
+    assert made.guided_by
