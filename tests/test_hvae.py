@@ -32,6 +32,23 @@ def test_the_noise_gives_the_image_back(shape, likelihood):
     assert nll.isfinite().all()
 
 
+@pytest.mark.parametrize("beyond", [-3.0, 4.0])
+def test_where_a_location_lies_beyond_black_or_white_no_answer_shows_it(beyond, monkeypatch):
+    hvae, _, parents = bound_hvae(likelihood="discretised")
+    found = hvae._pixels
+    extreme = float(beyond > 0)
+
+    def pixels(features, embedding):
+        _, scale = found(features, embedding)
+        return beyond + 0 * scale, scale * (1 + embedding[:, :1, None, None].square())  # as parents have it
+
+    monkeypatch.setattr(hvae, "_pixels", pixels)
+    x = torch.full((5, 1, 16, 16), extreme)
+    u = abduct(hvae, x, parents)
+    assert (hvae.predict(u, parents | {"a": parents["a"] + 2}) - x).abs().max() < 1e-6
+    assert u.pixels.abs().max() < 1e-6
+
+
 def test_images_in_other_bounds_come_back_in_them():
     graph = ci.Graph.of(x=ci.Image(shape=(1, 16, 16), bounds=(-1000, 400)))
     hvae = ci.HVAE(**SMALL).bind(graph, "x")

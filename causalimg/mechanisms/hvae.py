@@ -6,7 +6,8 @@ with parents pa::
 
     z_l = loc_l(z_<l) + scale_l(z_<l) u_l    u_l ~ N(0, 1): the prior, in which parents have no part, so z is exogenous
     u_l ~ q(u_l | z_<l, x, pa)               posterior: from an encoder that sees the image and its parents
-    x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa), pa) = x exactly
+    x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa), pa) = x exactly; μ within the bounds:
+                                             of a black pixel a discretised likelihood leaves μ anywhere below black
 
     nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
 
@@ -100,12 +101,12 @@ class HVAE(MaximumLikelihood, Mediated):
 
     def abduct(self, value: Tensor, parents: Values, prior: Noise) -> ImageNoise:
         unit, inferred, loc, scale = self._infer(value, parents, prior)
-        return ImageNoise(inferred.noise, (unit - loc) / scale)
+        return ImageNoise(inferred.noise, _residual(unit, loc, scale))
 
     def explain(self, value: Tensor, parents: Values, prior: Noise) -> Abduction:
         unit, inferred, loc, scale = self._infer(value, parents, prior)
         nll = LIKELIHOODS[self.likelihood](unit, loc, scale) + inferred.divergence()
-        return Abduction(ImageNoise(inferred.noise, (unit - loc) / scale), nll)
+        return Abduction(ImageNoise(inferred.noise, _residual(unit, loc, scale)), nll)
 
     def _made(self, u: Noise, parents: Values, through: Values) -> Tensor:
         """The image, whose latents follow `through`, and whose pixels follow `parents`."""
@@ -113,7 +114,7 @@ class HVAE(MaximumLikelihood, Mediated):
         n = rows(u, parents)
         features = self.latent.features(latents, self._embed(through, n) if self.mediator else None)
         loc, scale = self._pixels(features, self._embed(parents, n))
-        return self.low + (self.high - self.low) * (loc + scale * pixels).clamp(0, 1)
+        return self.low + (self.high - self.low) * (loc.clamp(0, 1) + scale * pixels).clamp(0, 1)
 
     def _infer(self, value: Tensor, parents: Values, prior: Noise) -> tuple[Tensor, Inference, Tensor, Tensor]:
         """The image scaled to [0, 1], its latents, and location and scale of its pixels."""
@@ -138,3 +139,8 @@ class HVAE(MaximumLikelihood, Mediated):
         if channels not in (1, 3):
             raise ValueError(f"HVAE: an image has 1 or 3 channels, not {channels}")
         check_divisible("HVAE", image, len(self.widths))
+
+
+def _residual(unit: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """The noise of pixels: what an image is beside its location, in scales."""
+    return (unit - loc.clamp(0, 1)) / scale
