@@ -77,13 +77,13 @@ class Ensemble:
             raise TypeError(
                 "models that are Guided can't be saved: save an ensemble of what they guide, and guide it again"
             )
+        before = _members(folder) if (Path(folder) / storage.SPEC).exists() else []
         each = [f"{token_hex(4)}_{number}" for number in range(len(self.models))]
         for name, model in zip(each, self.models, strict=True):
             cast(CausalModel, model).save(Path(folder) / name)
-        before = _members(folder) if (Path(folder) / storage.SPEC).exists() else []
         storage.write(folder, {"models": each}, {})
         for name in before:
-            shutil.rmtree(Path(folder) / name)
+            shutil.rmtree(Path(folder) / name, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: str | Path, *readers: Reader) -> "Ensemble":

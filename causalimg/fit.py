@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +87,7 @@ def fit_mechanism(
     """
     family = [name, *mechanism.parents]
     columns = {k: data[k] for k in family}
+    weights = {} if mechanism.fitted else began(mechanism)  # what was fitted before begins where that ended
     _mark(mechanism, "fitted", 0)  # until it is over
     mechanism.prepare(columns[name], {k: columns[k] for k in mechanism.parents})
     history, trained = History(), mechanism.unwrapped
@@ -93,7 +95,7 @@ def fit_mechanism(
         held_out = None if val is None else {k: val[k] for k in family}
         validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
         recipe = recipe or trained.recipe
-        about = {
+        about = weights | {
             "mechanism": mechanism.to_data(),
             "pose": pose and pose.model_dump(mode="json"),
             "data": digests(columns),
@@ -116,6 +118,14 @@ def fit_mechanism(
     return history
 
 
+def began(mechanism: Mechanism) -> dict[str, Any]:
+    """The weights that a training begins with; nothing, where it goes on with what an interruption left."""
+    state = {name: value for name, value in mechanism.state_dict().items() if name.split(".")[-1] not in MARKS}
+    return {} if mechanism.interrupted else {"weights": digests(state)}
+
+
+MARKS = ("fitted", "interrupted")
+
 TRAININGS = ("", "fit", "fine-tuning")
 """What `Mechanism.interrupted` counts: nothing was cut short, or which training was."""
 
@@ -127,7 +137,8 @@ def interruptible(mechanism: Mechanism, training: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _mark(mechanism, "interrupted", TRAININGS.index(training))
+        if TRAININGS[int(mechanism.interrupted)] != "fit":  # which fine-tuning does not make good
+            _mark(mechanism, "interrupted", TRAININGS.index(training))
         _mark(mechanism, "fitted", 1)
         raise
     if training == "fit" or TRAININGS[int(mechanism.interrupted)] == training:

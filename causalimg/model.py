@@ -9,6 +9,7 @@ Models hold no intervention: every answer is a new value.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from causalimg.counterfactual import Counterfactual
 from causalimg.draws import Draws
 from causalimg.effects import Effects
 from causalimg.errors import check_known, warn
-from causalimg.fit import check_fitted, fit_mechanism
+from causalimg.fit import check_fitted, fit_mechanism, interruptible
 from causalimg.graph import Graph, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
 from causalimg.guidance.calibrate import calibrate
@@ -111,7 +112,10 @@ class CausalModel(SCM):
             for name, mechanism in self.mechanisms.items()
         }
         rows = data if held_out is None else held_out
-        calibrate(self, rows, self.readers.readers, self.readers.outlines, seed=seed)
+        with ExitStack() as marking:
+            for image in self.graph.images:
+                marking.enter_context(interruptible(self.mechanisms[image], "fit"))
+            calibrate(self, rows, self.readers.readers, self.readers.outlines, seed=seed)
         self._look(rows, self.readers.readers, seed)
         return histories
 
@@ -146,8 +150,9 @@ class CausalModel(SCM):
         terms = expand(self.graph, guidance)
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
-        guides, before = guiding_readers(terms), self.guided_by
-        self.guided_by = [*before, *map(fingerprint, guides)]  # from the first step on, whatever happens
+        guides, before = guiding_readers(terms), (self.guided_by, self.sensitivities)
+        self.guided_by = [*self.guided_by, *map(fingerprint, guides)]  # from the first step on, whatever happens
+        self.sensitivities = {}
         try:
             history = finetune(
                 self,
@@ -164,7 +169,7 @@ class CausalModel(SCM):
                 checkpoint=checkpoint,
             )
         except Exception:
-            self.guided_by = before  # an error leaves the weights as they were
+            self.guided_by, self.sensitivities = before  # an error leaves the weights as they were
             raise
         self._look(data if held_out is None else held_out, [*self.readers.readers, *guides], seed)
         return history

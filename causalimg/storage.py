@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from safetensors import SafetensorError
@@ -27,8 +28,8 @@ HOUR = 3600.0
 TENSORS = re.compile(r"[0-9a-f]{32}\.safetensors|tensors\.safetensors")
 """What files of tensors are called, by this version of the format and before; no other file is read or removed."""
 
-STRAY = re.compile(r"\.\d+\..*(tensors|json)|[0-9a-f]{32}\.safetensors")
-"""What `write` leaves where it is killed: nothing names it."""
+STRAY = ".causalimg-"
+"""So begins what `write` leaves where it is killed."""
 
 OWN = ("format", "tensors", "digest")
 """Entries of ``spec.json`` that are the storage's own."""
@@ -133,19 +134,27 @@ def _before(folder: Path) -> str:
         return ""
     try:
         spec = json.loads(path.read_text())
-        ours = isinstance(spec["format"], int)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        ours = False
-    if not ours:
+    except (ValueError, RecursionError):
+        spec = None
+    if not _is_ours(spec):
         raise FileExistsError(f"{path} is no file of causalimg's, and is not written over: choose another folder")
     name = str(spec.get("tensors", "tensors.safetensors"))
     return name if TENSORS.fullmatch(name) else ""
 
 
+def _is_ours(spec: Any) -> bool:
+    """Whether `write` made it, in this version of the format or before."""
+    if not isinstance(spec, dict):
+        return False
+    if spec.get("format") in (1, 2):
+        return bool({"kind", "graph", "models"} & spec.keys())
+    return "digest" in spec and spec["digest"] == _digest({k: v for k, v in spec.items() if k != "digest"})
+
+
 def _write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> str:
     """The name of the file that holds them."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    fresh = folder / f".{os.getpid()}.tensors"
+    fresh = folder / f"{STRAY}{os.getpid()}-{token_hex(4)}"
     try:
         save_file(plain, fresh)
         name = f"{_digest_of_file(fresh)}.safetensors"
@@ -157,7 +166,7 @@ def _write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> str:
 
 def _put(folder: Path, name: str, make: Callable[[Path], object]) -> None:
     """Let `make` write a file, and give it its `name` when it is on the disk: there it is whole, or not at all."""
-    fresh = folder / f".{os.getpid()}.{name}"
+    fresh = folder / f"{STRAY}{os.getpid()}-{token_hex(4)}"
     try:
         make(fresh)
         with fresh.open("rb") as file:
@@ -169,15 +178,19 @@ def _put(folder: Path, name: str, make: Callable[[Path], object]) -> None:
 
 def _sweep(folder: Path, before: str, keep: str) -> None:
     """Remove the tensors that were named `before`, and what writing that was cut short left an hour ago or more."""
-    old = [path for path in folder.iterdir() if STRAY.fullmatch(path.name) and _age(path) > HOUR]
-    for path in [folder / before, *old] if before else old:
-        if path.name != keep:
-            path.unlink(missing_ok=True)
+    left = [path for path in folder.iterdir() if path.name != keep and _is_left(path)]
+    for path in [folder / before, *left] if before not in ("", keep) else left:
+        path.unlink(missing_ok=True)
 
 
-def _age(path: Path) -> float:
-    """Seconds since it was changed."""
-    return time.time() - path.stat().st_mtime
+def _is_left(path: Path) -> bool:
+    """Whether it is an hour old or more, and ours: by its name, or as tensors that are called by their digest."""
+    try:
+        old = time.time() - path.stat().st_mtime > HOUR
+        ours = path.name.startswith(STRAY) or (TENSORS.fullmatch(path.name) and _digest_of_file(path) == path.stem)
+        return old and bool(ours)
+    except FileNotFoundError:  # another process has given it its name
+        return False
 
 
 def _digest(data: Any) -> str:

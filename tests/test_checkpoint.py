@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +10,13 @@ import time
 
 import pytest
 import torch
-from test_interrupted import SHORT, TUNING, Photometer, lamps, model
+from test_interrupted import SHORT, TUNING, Fragile, Lamp, Photometer, lamps, model
+from torch import nn
 
 import causalimg as ci
 from causalimg import storage
+from causalimg.training.loop import train
+from causalimg.training.optimiser import Learner
 
 KILLS = int(os.environ.get("KILLS", "0"))
 """So often each training is killed by `make faults`; in a short run one of them is, once."""
@@ -105,6 +109,102 @@ def test_interrupted_at_any_step_it_goes_on_bitwise(after, held_out, tmp_path):
         assert {k: v for k, v in one.items() if k not in TIMES} == {k: v for k, v in other.items() if k not in TIMES}
 
 
+QUICK = ci.Recipe(steps=12, batch=8, log_every=1)
+
+SMALL = {
+    "flow": ci.FlowMatching(widths=(8, 8)),
+    "edited": ci.Edited(base=ci.HVAE(widths=(8, 8), latents=(0, 2)), edit=ci.Deform(widths=(4, 4))),
+}
+
+
+@pytest.fixture(scope="module")
+def hearts():
+    heart = ci.phantoms.Heart(size=32)
+    reader = ci.Segmentor.unet(heart.structures, width=4)
+    return heart.graph, reader, *(heart.sample(16, seed=seed).values for seed in (0, 1))
+
+
+def fitted(which, hearts, **kept):
+    graph, reader, train, val = hearts
+    made = ci.compile(graph, reader, x=SMALL[which])
+    made.fit(train, val, **(dict.fromkeys(graph, ci.Recipe(steps=2)) | {"x": QUICK}), **kept)
+    return made
+
+
+def tuned(made, hearts, **kept):
+    _, reader, train, val = hearts
+    made.finetune(train, val, guidance=[reader], recipe=QUICK, **kept)
+    return made
+
+
+def check_same(made, other):
+    ours, theirs = outcome(made), outcome(other)
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """Ctrl-C before the eighth step of what has the recipe QUICK, once it is switched on."""
+    learn, switch = Learner.learn, {"on": False}
+
+    def until(self, step, batch):
+        if switch["on"] and step == 8 and self._recipe == QUICK:
+            switch["on"] = False
+            raise KeyboardInterrupt
+        return learn(self, step, batch)
+
+    monkeypatch.setattr(Learner, "learn", until)
+    return switch
+
+
+@pytest.mark.parametrize("which", SMALL)
+def test_fits_of_networks_go_on_bitwise(which, hearts, cut, tmp_path):
+    whole = fitted(which, hearts)
+    cut["on"] = True
+    with pytest.raises(KeyboardInterrupt):
+        fitted(which, hearts, checkpoint=tmp_path)
+    torch.rand(3)  # what is drawn in between makes no difference
+    check_same(fitted(which, hearts, checkpoint=tmp_path), whole)
+
+
+@pytest.mark.parametrize("which", SMALL)
+def test_their_fine_tuning_does_too_in_another_session_and_in_the_same(which, hearts, cut, tmp_path):
+    begun, whole = fitted(which, hearts), tuned(fitted(which, hearts), hearts)
+    cut["on"] = True
+    with pytest.raises(KeyboardInterrupt):
+        tuned(begun, hearts, checkpoint=tmp_path)
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    torch.rand(3)
+    check_same(tuned(fitted(which, hearts), hearts, checkpoint=tmp_path), whole)
+    with pytest.warns(UserWarning, match="interrupted"):
+        check_same(tuned(begun, hearts, checkpoint=tmp_path / "copy"), whole)
+
+
+class Constant(nn.Module):
+    """A loss that depends on one weight alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, batch):
+        return self.weight.square().sum(), {}
+
+
+def test_a_validation_that_is_not_finite_can_be_written_down(tmp_path):
+    scores = iter([float("inf"), 1.0, float("nan")])
+    settings = {"label": "one", "validate": lambda: next(scores), "checkpoint": tmp_path}
+    history = train(Constant(), {"x": torch.ones(4, 1)}, ci.Recipe(steps=3, log_every=1, batch=2), **settings)
+    assert history.rows[0]["val"] == float("inf")
+
+
+def test_another_start_is_another_training(tmp_path):
+    ci.compile(Lamp, Photometer(), seed=0, x=Fragile()).fit(lamps(), checkpoint=tmp_path, **SHORT)
+    other = ci.compile(Lamp, Photometer(), seed=1, x=Fragile())
+    with pytest.raises(ValueError, match="another training: weights differ"):
+        other.fit(lamps(), checkpoint=tmp_path, **SHORT)
+
+
 def test_what_is_done_is_not_trained_again(tmp_path):
     first = model()
     first.fit(lamps(), checkpoint=tmp_path, **SHORT)
@@ -138,6 +238,6 @@ def test_fine_tuning_goes_on_from_the_model_that_it_began_with_only(tmp_path):
     again = ci.CausalModel.load(tmp_path / "model", Photometer())
     again.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING, checkpoint=tmp_path / "tuning")
     assert torch.equal(again.mechanisms["x"].gain, made.mechanisms["x"].gain)
-    with pytest.raises(ValueError, match="another training: mechanism differ"):
+    with pytest.raises(ValueError, match="another training: weights differ"):
         made.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING, checkpoint=tmp_path / "tuning")
     assert made.guided_by

@@ -1,5 +1,6 @@
 """Training that is interrupted or fails: what was learnt is kept or undone, and the model knows which."""
 
+import importlib
 import warnings
 
 import pytest
@@ -11,6 +12,10 @@ import causalimg as ci
 from causalimg.graph import Image
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.training.history import History
+
+calibrate_module, finetune_module = (
+    importlib.import_module(f"causalimg.guidance.{name}") for name in ("calibrate", "finetune")
+)
 
 
 class Lamp(ci.Graph):
@@ -193,3 +198,39 @@ def test_an_earlier_log_is_set_aside(tmp_path):
         made.fit(lamps(), log=tmp_path, **SHORT)
     assert {path.name for path in tmp_path.glob("x*")} == {"x.jsonl", "x.1.jsonl", "x.2.jsonl"}
     assert all(len(History.read_jsonl(path).rows) == 12 for path in tmp_path.glob("x*"))
+
+
+def test_an_interrupted_fit_stays_one_through_two_fine_tunings(broken):
+    broken.mechanisms["x"].asked, broken.mechanisms["x"].after = 0, 10
+    with pytest.warns(UserWarning, match="its fit was"), pytest.raises(KeyboardInterrupt):
+        broken.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING)
+    broken.mechanisms["x"].what = ""
+    with pytest.warns(UserWarning, match="its fit was"):
+        broken.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING)
+    assert "its fit was interrupted" in ask(broken)[0]
+
+
+def test_interrupted_while_weights_are_calibrated_they_stay_as_they_were(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(calibrate_module, "misses", interrupted)
+    made = ci.compile(Lamp, Photometer(), x=ci.FlowMatching(widths=(4,), embedding=4))
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(lamps(16), level=ci.Recipe(steps=2), x=ci.Recipe(steps=2, batch=8))
+    assert made.mechanisms["x"].weights.tolist() == [1.0]
+    assert ask(made)
+
+
+def test_an_error_in_fine_tuning_leaves_what_an_edit_answers_to_as_it_was(monkeypatch):
+    edited = ci.Edited(base=ci.HVAE(widths=(4,), latents=(2,)), edit=ci.Deform(widths=(4, 4)))
+    made = as_if_fitted(ci.compile(Lamp, Photometer(), x=edited))
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+
+    def fails(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(finetune_module, "train", fails)
+    with pytest.raises(ZeroDivisionError):
+        made.finetune(lamps(), guidance=[ci.Target(Photometer())], recipe=TUNING)
+    assert [name for name, value in made.state_dict().items() if not torch.equal(value, before[name])] == []

@@ -107,7 +107,7 @@ def test_an_ensemble_has_draws_by_itself_and_conformal_intervals_are_its_own():
 
 
 def test_draws_are_refused_of_a_model_that_has_one_answer():
-    with pytest.raises(ValueError, match="Painter answers with one draw"):
+    with pytest.raises(ValueError, match="of a Painter answers have as many draws"):
         ci.evaluate(Painter(), world(9), [Ruler()], metrics=[], variables=["left"], particles=4)
 
 

@@ -48,8 +48,9 @@ def evaluate(
     (default: all), gets the value of another. `test` holds every variable; with `phantom`, it is a sample of that phantom,
     and the truth is known. `groups` says which items belong together (the patient of each): intervals are over groups.
     `metrics` are measured besides; a list of yours replaces the default. `particles`: so many draws of every answer, whose
-    mean is judged, and whose spread is reported; an `Ensemble` and `Conformal` have several by themselves. Of a model without
-    `mechanisms` (only `graph`, `guided_by` and `do`) there is no composition, null floor or likelihood.
+    mean is judged, and whose spread is reported (doses are asked with one); an `Ensemble` and `Conformal` have several by
+    themselves. Of a model without `mechanisms` (only `graph`, `guided_by` and `do`) there is no composition, null floor or
+    likelihood.
 
     Raises ValueError for a judge that guided a model (unless `allow_guide`, which the report then says), for no judge or
     two of one variable, for variables that nobody reads, for missing values, for models of different graphs, for groups that

@@ -6,6 +6,7 @@ images are not.
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from hashlib import sha256
+from inspect import signature
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -150,13 +151,13 @@ def ask(
 def encoded(model: Answering, values: Mapping[str, Tensor], particles: int = 1) -> Any:
     """`values` as `model` answers questions about them fastest: abducted, if it can do that apart from answering.
 
-    Raises ValueError where several `particles` are asked of a model that doesn't abduct.
+    Raises ValueError where several `particles` are asked of a model that doesn't take them.
     """
     abduct = getattr(model, "abduct", None)
     if particles == 1:
         return values if abduct is None else abduct(values)
-    if abduct is None:
-        raise ValueError(f"particles={particles}: a {type(model).__name__} answers with one draw, for want of `abduct`")
+    if abduct is None or "particles" not in signature(abduct).parameters:
+        raise ValueError(f"particles={particles}: of a {type(model).__name__} answers have as many draws as it says")
     return abduct(values, particles=particles)
 
 

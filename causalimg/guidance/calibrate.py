@@ -41,10 +41,16 @@ def calibrate(
     asked = rows_to_ask(values, ROWS)
     factual = Factual(scm, asked, outline=outline, draws=Draws.of(asked, seed))
     found: list[dict[str, float]] = []
-    for weight in GRID:
-        for mechanism in weighted.values():
-            mechanism.weights.fill_(weight)
-        found.append(misses(factual, readers))
+    before = {image: mechanism.weights.clone() for image, mechanism in weighted.items()}
+    try:
+        for weight in GRID:
+            for mechanism in weighted.values():
+                mechanism.weights.fill_(weight)
+            found.append(misses(factual, readers))
+    except BaseException:
+        for image, mechanism in weighted.items():
+            mechanism.weights.copy_(before[image])
+        raise
     for image, mechanism in weighted.items():
         read = {name for name in found[0] if scm.graph.image_of(name) == image}
         chosen = [_best([by[name] for by in found]) if name in read else 1.0 for name in mechanism.parents]

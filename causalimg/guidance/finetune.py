@@ -13,8 +13,9 @@ from typing import cast
 
 from torch import nn
 
-from causalimg.fit import check_fitted, interruptible, row_losses
+from causalimg.fit import began, check_fitted, interruptible, row_losses
 from causalimg.graph import Graph, Image
+from causalimg.graph.spec import Spec
 from causalimg.guidance.bound import Bound
 from causalimg.guidance.locality import Locality
 from causalimg.guidance.minimality import Minimality
@@ -114,34 +115,46 @@ def finetune(
     )
     before = sensitivity(scm, rows_to_ask(data), guiding_readers(terms), step.guides.changeable, seed=seed)
     say(advice(before))
-    trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
-    with only_trainable(trained, within=step):
-        held_out = None if val is None else step.held(val)
-        validate = None if held_out is None else lambda: step.validate(held_out)
-        recipe = recipe or mechanism.tuning
-        about = {
-            "mechanism": digests(mechanism.state_dict()),
-            "terms": {term.label: term.weight for term in terms},
-            "guides": [fingerprint(reader) for reader in guiding_readers(terms)],
-            "data": digests(data),
-            "val": val and digests(val),
-        }
-        with interruptible(mechanism, "fine-tuning"):
-            history = train(
-                step,
-                step.data,
-                recipe,
-                label=f"{image}, guided",
-                seed=seed,
-                validate=validate,
-                log=log,
-                checkpoint=checkpoint,
-                about=about,
-            )
+    about = began(mechanism) | {
+        "terms": {term.label: f"{type(term).__qualname__} {term.weight:g}" for term in terms},
+        "guides": [fingerprint(reader) for reader in guiding_readers(terms)],
+        "how": [repr(one) if isinstance(one, Spec) else type(one).__qualname__ for one in (sampler, view, bound)],
+        "data": digests(data),
+        "val": val and digests(val),
+    }
+    with undone_on_error(mechanism):
+        trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
+        with only_trainable(trained, within=step):
+            held_out = None if val is None else step.held(val)
+            validate = None if held_out is None else lambda: step.validate(held_out)
+            recipe = recipe or mechanism.tuning
+            with interruptible(mechanism, "fine-tuning"):
+                history = train(
+                    step,
+                    step.data,
+                    recipe,
+                    label=f"{image}, guided",
+                    seed=seed,
+                    validate=validate,
+                    log=log,
+                    checkpoint=checkpoint,
+                    about=about,
+                )
     if bound is not None:
         warn_if_broken(image, excess_of(step), history, step.slack)
     slopes = {f"sensitivity {name}": one.slope for name, one in before.items() if one.slope is not None}
     return History(({"step": 0, **slopes}, *history.rows))
+
+
+@contextmanager
+def undone_on_error(mechanism: Mechanism) -> Iterator[None]:
+    """After an error `mechanism` is as it was, what it was to learn included."""
+    before = {name: value.clone() for name, value in mechanism.state_dict().items()}
+    try:
+        yield
+    except Exception:
+        mechanism.load_state_dict(before)
+        raise
 
 
 def check(graph: Graph, image: str, mechanism: Mechanism, terms: Sequence[Term], view: View) -> None:

@@ -136,7 +136,11 @@ class GuidedStep(nn.Module):
 
     @torch.no_grad()
     def held(self, values: World) -> Held:
-        """`values`, with what each row is held to."""
+        """`values`, with what each row is held to; the same at every call, whatever was drawn before."""
+        with seeded(0, values[self.image].device):
+            return self._held(values)
+
+    def _held(self, values: World) -> Held:
         images = values[self.image]
         readings = in_batches(self.guides.factual, images, BATCH)
         fitted = {} if self.constraint is None else {LOSS: row_losses(self.mechanism, self.image, values)}

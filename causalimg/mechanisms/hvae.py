@@ -8,6 +8,7 @@ with parents pa::
     u_l ~ q(u_l | z_<l, x, pa)               posterior: from an encoder that sees the image and its parents
     x   = μ(z, pa) + σ(z, pa) ε              so ε = (x - μ) / σ, and predict(abduct(x, pa), pa) = x exactly; μ within the bounds:
                                              of a black pixel a discretised likelihood leaves μ anywhere below black
+                                             (so samples of one have grain in the black, which abducted noise has not)
 
     nll = -log p(x | z, pa) + Σ_l KL(q_l || p_l)       the negative ELBO, a bound, with one sample of z, for x scaled to [0, 1]
 

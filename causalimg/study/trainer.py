@@ -52,7 +52,7 @@ class Trainer:
         if not (folder / SPEC).exists():
             made = self._fitted(seed, checkpoint) if method == "none" else self._finetuned(method, seed, checkpoint)
             made.save(folder)
-            shutil.rmtree(checkpoint)
+            shutil.rmtree(checkpoint, ignore_errors=True)  # there is none where several devices train
         return CausalModel.load(folder).to(self.device)
 
     def _fitted(self, seed: int, checkpoint: Path) -> CausalModel:

@@ -112,7 +112,8 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def _check(self, about: Mapping[str, Any]) -> None:
-        differ = [name for name in {**about, **self._about} if about.get(name) != self._about.get(name)]
+        differ = [name for name, value in self._about.items() if about.get(name) != value]
+        self._about = {**about, **self._about}
         if differ:
             raise ValueError(
                 f"{self._folder} is a checkpoint of another training: {', '.join(differ)} differ. Choose another folder, or "

@@ -108,11 +108,11 @@ class Recorder:
     def numbers(self) -> dict[str, Any]:
         """The rows, and what else was counted."""
         counted = {"names": self._tally.names, "samples": self._samples, "seconds": time.perf_counter() - self._start}
-        return {"rows": self.rows, **counted}
+        return {"rows": [as_line(row) for row in self.rows], **counted}  # a text may hold what is no JSON: NaN
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Go on with these rows, in the log too."""
-        self.rows[:] = numbers["rows"]
+        self.rows[:] = map(json.loads, numbers["rows"])
         self._tally.restore(tensors, numbers["names"])
         self._samples, self._start = numbers["samples"], self._start - numbers["seconds"]
         if self._log:

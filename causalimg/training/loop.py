@@ -50,8 +50,8 @@ def train(
     stay, or without `validate` the last. `step` comes back in eval mode, on the device where it was. `log` gets every row
     as soon as it is made.
 
-    `checkpoint`: a folder, in which what training is gone on from is written at every validation, or where there is none at every
-    tenth row, and every five minutes; what it holds is gone on with. `about`, plain JSON data, says what is being trained.
+    `checkpoint`: a folder, in which what training goes on from is written about ten times, and every five minutes; what it holds
+    is gone on with. (None is written where several devices train.) `about`, plain JSON data, says what is being trained.
 
     After Ctrl-C `step` keeps the best weights so far; after an error it has those that it came with. A log that is there already
     is set aside.

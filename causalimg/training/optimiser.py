@@ -75,10 +75,11 @@ class Learner:
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Go on with these moments."""
+        parameters = [p for group in self._adamw.param_groups for p in group["params"]]
         kept: dict[int, dict[str, Tensor]] = {}
         for path, value in tensors.items():
             number, name = path.split(".")
-            kept.setdefault(int(number), {})[name] = value
+            kept.setdefault(int(number), {})[name] = _laid_out_as(parameters[int(number)], value)
         self._adamw.load_state_dict(self._adamw.state_dict() | {"state": kept})
 
     def _guard(self) -> tuple[Tensor, Tensor]:
@@ -87,6 +88,11 @@ class Learner:
         skip = (norm <= self._recipe.skip * self._recipe.clip).logical_not().float()  # a NaN compares as false
         self._adamw.found_inf = skip  # type: ignore[attr-defined]  # what a loss scaler sets, and fused AdamW reads
         return norm, skip
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` in the memory order of `parameter`, if it has its shape: fused AdamW walks through memory as it lies."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 class Compiled(nn.Module):
