@@ -97,13 +97,12 @@ def table(found: Mapping[tuple[str, str, str], list[dict[str, float]]]) -> str:
 
 def picture(phantom: Phantom, models: list[ci.CausalModel], test: Sample, path: Path) -> None:
     """The first items with the first measured variable made smaller by 40 %: the answer, its spread, and the truth."""
-    name, some = next(iter(phantom.graph.measured)), {key: value[:6] for key, value in test.values.items()}
+    name, first = next(iter(phantom.graph.measured)), test.rows(slice(6))
+    some = first.values
     target = (0.6 * some[name]).clamp(min=phantom.graph[name].bounds[0])
     answer = ci.Ensemble(models).do(some, **{name: target}, particles=2)
-    every = {
-        key: value[:6] for key, value in phantom.counterfactual(test.rows(slice(6)), {name: target}).values.items()
-    }
-    columns = {"answer": Pictures(answer["x"], spread=answer.spread["x"]), "truth": Pictures(every["x"])}
+    truth = phantom.counterfactual(first, {name: target}).values["x"]
+    columns = {"answer": Pictures(answer["x"], spread=answer.spread["x"]), "truth": Pictures(truth)}
     draw_grid(Pictures(some["x"]), columns, title=f"{name}, 40 % less", path=path)
 
 

@@ -10,7 +10,6 @@ held-out training images: test images are not touched.
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,7 @@ from torch.nn import functional as F
 import causalimg as ci
 from causalimg.mechanisms import blocks
 
-sys.path[:0] = [str(Path(__file__).parents[2] / "examples")]
-
-from morphomnist import MorphoMNIST, read, split  # noqa: E402
+from morphomnist import MorphoMNIST, read, split  # isort: skip  (run.py says where it lies)
 
 OBEYING: dict[str, Any] = {
     "widths": (24, 48, 96, 128, 128),
@@ -69,12 +66,10 @@ class Concatenated(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def forward(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        seen = (
-            [features]
-            if embedding is None
-            else [features, embedding[:, :, None, None].expand(-1, -1, *features.shape[2:])]
-        )
-        return features + self.second(F.silu(self.first(F.silu(torch.cat(seen, 1)))))
+        hidden = features
+        if embedding is not None:
+            hidden = torch.cat([features, embedding[:, :, None, None].expand(-1, -1, *features.shape[2:])], 1)
+        return features + self.second(F.silu(self.first(F.silu(hidden))))
 
 
 def trained(name: str, train: dict[str, Tensor], val: dict[str, Tensor], steps: int, batch: int) -> ci.CausalModel:
