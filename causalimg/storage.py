@@ -46,10 +46,11 @@ def write(folder: str | Path, spec: Mapping[str, Any], tensors: Mapping[str, Ten
         raise ValueError(f"{taken[0]!r} is the storage's own in {SPEC}: give the entry of this name another one")
     text, before = json.dumps(spec, allow_nan=False), _before(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    name = _write_tensors(folder, tensors)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    name = _put(folder, lambda path: save_file(plain, path), lambda path: f"{_digest_of_file(path)}.safetensors")
     named = {"format": FORMAT, "tensors": name, **json.loads(text)}
     whole = json.dumps(named | {"digest": _digest(named)}, indent=2) + "\n"
-    _put(folder, SPEC, lambda path: path.write_text(whole))
+    _put(folder, lambda path: path.write_text(whole), lambda path: SPEC)
     _sweep(folder, before, keep=name)
 
 
@@ -151,29 +152,18 @@ def _is_ours(spec: Any) -> bool:
     return "digest" in spec and spec["digest"] == _digest({k: v for k, v in spec.items() if k != "digest"})
 
 
-def _write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> str:
-    """The name of the file that holds them."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    fresh = folder / f"{STRAY}{os.getpid()}-{token_hex(4)}"
-    try:
-        save_file(plain, fresh)
-        name = f"{_digest_of_file(fresh)}.safetensors"
-        _put(folder, name, lambda path: fresh.replace(path))
-    finally:
-        fresh.unlink(missing_ok=True)
-    return name
-
-
-def _put(folder: Path, name: str, make: Callable[[Path], object]) -> None:
-    """Let `make` write a file, and give it its `name` when it is on the disk: there it is whole, or not at all."""
+def _put(folder: Path, make: Callable[[Path], object], name_of: Callable[[Path], str]) -> str:
+    """Let `make` write a file, and give it its name when it is on the disk: there it is whole, or not at all. The name."""
     fresh = folder / f"{STRAY}{os.getpid()}-{token_hex(4)}"
     try:
         make(fresh)
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
+        name = name_of(fresh)
         fresh.replace(folder / name)
     finally:
         fresh.unlink(missing_ok=True)
+    return name
 
 
 def _sweep(folder: Path, before: str, keep: str) -> None:
