@@ -9,16 +9,23 @@ its name as soon as it is defined.
 """
 
 import inspect
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
+from threading import get_ident
 from typing import Any, ClassVar, Self, dataclass_transform, get_args, get_origin
 
 from pydantic import GetCoreSchemaHandler, PydanticSchemaGenerationError, create_model
 from pydantic_core import CoreSchema, core_schema
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from causalimg.errors import check_known
-from causalimg.graph.spec import Spec, register
+from causalimg.graph.spec import Spec, check_depth, concrete, register
+
+LARGEST = 10**9
+"""Parameters of the largest network that a file may ask for: 4 GB."""
 
 
 @dataclass_transform(kw_only_default=True)
@@ -48,6 +55,7 @@ class Configured(nn.Module):
                 f"{cls.__name__}: an annotated class attribute is a setting, and one of {', '.join(fields)} can't be saved as "
                 f"JSON ({error.message.splitlines()[0]}). Annotate what is no setting where `__init__` or `build` makes it."
             ) from None
+        cls._settings.__qualname__ = f"{cls.__qualname__}._settings"  # where pickle finds it
         if Configured not in cls.__bases__:
             register(cls.kinds, cls)
         for name, (annotation, _) in fields.items():
@@ -68,12 +76,17 @@ class Configured(nn.Module):
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """The untrained network that plain `data` describes.
 
-        Raises ValueError on an unknown kind or setting, and where `data` describes no `cls`.
+        Raises ValueError on an unknown kind or setting, where `data` describes no `cls`, and for a network of more than
+        `LARGEST` parameters, which you can still make by its class.
         """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"expected a mapping with its 'kind', got {reprlib.repr(data)}")
+        check_depth(data)
         settings = dict(data)
         kind = settings.pop("kind", None)
-        check_known(f"kind of {cls.__name__}", [kind], cls.kinds)
-        made = cls.kinds[kind](**settings)
+        check_known(f"kind of {cls.__name__}", [kind], concrete(cls.kinds))
+        with bounded(kind):
+            made = cls.kinds[kind](**settings)
         if not isinstance(made, cls):
             raise ValueError(f"expected a {cls.__name__}, got a {kind}")
         return made
@@ -92,6 +105,35 @@ class Configured(nn.Module):
             return cls.from_data(given)
         what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise ValueError(f"expected {cls.__name__}, or a mapping with its 'kind', got {what}")
+
+
+@contextmanager
+def bounded(what: str, parameters: int = LARGEST) -> Iterator[None]:
+    """Around making a network as a file asks: it may have so many `parameters`, counted before their memory is touched.
+
+    Raises ValueError, which says `what` was to be made, for more, and for settings of which no network can be made.
+    """
+    hook = register_module_parameter_registration_hook(_Budget(what, parameters))
+    try:
+        yield
+    except (RuntimeError, TypeError) as error:  # of torch, for sizes that no tensor has, and for arguments that lack
+        raise ValueError(f"{what} can't be made of these settings: {str(error).splitlines()[0]}") from error
+    finally:
+        hook.remove()
+
+
+class _Budget:
+    """Counts the parameters that modules register; of this thread, since the hook is everybody's."""
+
+    def __init__(self, what: str, parameters: int) -> None:
+        self.what, self.most, self.left, self.thread = what, parameters, parameters, get_ident()
+
+    def __call__(self, module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is None or get_ident() != self.thread:
+            return
+        self.left -= parameter.numel()
+        if self.left < 0:
+            raise ValueError(f"{self.what}: a network of more than {self.most} parameters is not made of a file")
 
 
 def _fields(cls: type[Configured]) -> dict[str, Any]:

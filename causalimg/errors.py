@@ -19,7 +19,9 @@ def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:
     close = get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.6)
     hint = ""
     if close:
-        hint = f" Did you mean {next(n for n in names if n.lower() == close[0])!r}?"
+        nearest = next(n for n in names if n.lower() == close[0])
+        alike = not (str(name) + nearest).isascii()  # letters that look the same are told apart by their numbers
+        hint = f" Did you mean {nearest!r}?" + (f" ({str(name)!a} is not {nearest!a}.)" if alike else "")
     return ValueError(f"unknown {what} {name!r}.{hint} Known: {', '.join(names) or '(none)'}.")
 
 

@@ -1,4 +1,7 @@
 import json
+import re
+from abc import ABC, abstractmethod
+from threading import Thread
 from typing import ClassVar
 
 import pytest
@@ -6,7 +9,7 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from causalimg.configured import Configured, register
+from causalimg.configured import Configured, bounded, register
 
 
 class Filter(Configured):
@@ -240,3 +243,71 @@ def test_the_same_name_in_another_family_is_no_conflict():
     kinds: dict[str, type] = {}
     register(kinds, Blur)
     assert kinds == {"Blur": Blur}
+
+
+# --- as a file asks
+
+
+class Layer(Filter):
+    width: int = 2
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.linear = nn.Linear(self.width, self.width)
+
+
+@pytest.mark.parametrize("width", [10**5, 10**9, 10**12, 10**30])
+def test_a_network_that_a_file_asks_for_is_bounded_before_its_memory_is_touched(width):
+    with pytest.raises(ValueError, match="^Layer(: a network of more than| can't be made of these settings)") as error:
+        Filter.from_data({"kind": "Layer", "width": width})
+    assert "\n" not in str(error.value)
+
+
+def two_layers(parameters):
+    with bounded("two", parameters):
+        Layer()
+        Layer()
+
+
+def test_parameters_are_counted_together_and_in_this_thread_only():
+    two_layers(12)
+    with pytest.raises(ValueError, match="^two: a network of more than 11 parameters"):
+        two_layers(11)
+    with bounded("none", parameters=0):
+        thread = Thread(target=Layer)
+        thread.start()
+        thread.join()
+    Layer()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "expected a mapping with its 'kind', got []"),
+        ({"kind": "Abstract"}, "unknown kind of Filter 'Abstract'."),
+        ({"kind": ["Blur"]}, "unknown kind of Filter ['Blur']."),
+        ({"kind": "Blur", "self": 1}, "Blur can't be made of these settings"),
+        ({"kind": "Needy"}, "Needy can't be made of these settings: Needy.__init__() missing 1 required"),
+    ],
+)
+def test_data_that_makes_nothing_is_a_value_error(data, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Filter.from_data(data)
+
+
+class Abstract(Filter, ABC):
+    @abstractmethod
+    def draw(self): ...
+
+
+class Needy(Filter):
+    def __init__(self, network, **settings):
+        super().__init__(**settings)
+
+
+def test_nesting_is_bounded():
+    data = {"kind": "Blur"}
+    for _ in range(12):
+        data = {"kind": "Edited", "base": data, "edit": {"kind": "Fade"}}
+    with pytest.raises(ValueError, match="nested deeper than 12 levels"):
+        Filter.from_data(data)

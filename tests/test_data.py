@@ -1,5 +1,13 @@
 """A folder of images plus a CSV becomes a table; whatever is wrong with it is said at once, with the line and the right name."""
 
+import io
+import pickle
+import struct
+import unicodedata
+import warnings
+import zipfile
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from causalimg.data.files import read_table
-from causalimg.data.images import Percentile, area_average, masks_of
+from causalimg.data.images import Percentile, area_average, masks_of, open_picture
+from causalimg.data.limits import Limits
 from causalimg.data.problems import TableError
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
 from causalimg.readers import Reader
@@ -298,9 +307,9 @@ def test_everything_wrong_is_said_at_once_with_lines_and_nearest_names(folder):
         "sex: unknown level of sex 'Female'. Did you mean 'female'? Known: female, male. (lines 2, 5)",
         "sex: unknown level of sex 'mail'. Did you mean 'male'? Known: female, male. (line 3)",
         "lv_area: 0.95 is not a number in [0, 0.9] fraction (line 4)",
-        "lv_area: nan is not a number in [0, 0.9] fraction (line 5)",
+        "lv_area: nan is no finite number of 32 bits (line 5)",
         f"images: no file 'a.pgn' in {folder}. Did you mean 'a.png'? (line 2)",
-        "images: can't read 'b.png': cannot identify image file",
+        "images: can't read 'b.png': it is no PNG, JPEG or TIFF, or broken (line 3)",
         f"images: no file 'deep.png' in {folder}. Did you mean 'scans/Deep.jpeg'? (line 5)",
     ):
         assert line in said
@@ -320,10 +329,14 @@ def test_long_lists_are_abbreviated_kind_by_kind(folder):
     with pytest.raises(TableError) as caught:
         read_table(Heart, write_csv(folder, rows=rows))
     lines = str(caught.value).splitlines()
-    assert len(lines) == 1 + 6 + 6 + 1
+    assert len(lines) == 1 + 6 + 6 + 1 + 1
     assert "  images: ... and 25 more like these" in lines
     assert "  age: the cell is empty (lines 32, 33, 34, 35, 36 and 4 more)" in lines
-    assert len(caught.value.problems) == 61
+    assert (
+        "  images: 'a.png' is the file of 9 rows, expected one row for each file (lines 32, 33, 34, 35, 36 and 4 more)"
+        in lines
+    )
+    assert len(caught.value.problems) == 62
 
 
 def test_an_absent_column_that_nothing_fills_names_the_nearest(folder):
@@ -439,17 +452,435 @@ def test_a_column_that_counts_pixels_of_another_size_is_a_problem(folder):
         (b"file,age,age\na.png,3,4\n", "the header: two columns are called 'age'"),
         (b"file,age,sex,lv_area\na.png,3\n", "the row: 2 cells, expected 4 as in the header (line 2)"),
         ("file,age,sex\na.png,3,Mädchen\n".encode("latin-1"), "the file: no CSV file in UTF-8"),
+        ("file,age\na.png,3\n".encode("utf-16-le"), "the file: no CSV file in UTF-8: a character NUL"),
+        (b"file,age\na.png,\0\n", "a character NUL, in what starts on line 2"),
+        (b'file,age\na.png,3\nb.png,"4\nc.png,5\n', "unexpected end of data, in what starts on line 3"),
+        (b'file,age\na.png,"3"4\n', "',' expected after '\"', in what starts on line 2"),
+        (b"file,age\na.png," + b"3" * 200_000, "field larger than field limit (131072), in what starts on line 2"),
+        (b"\n\nfile,age\na.png,3\n", "the header: the first line names no columns"),
     ],
-    ids=["empty", "header only", "semicolons", "duplicate", "short row", "latin-1"],
+    ids=[
+        "empty",
+        "header_only",
+        "semicolons",
+        "duplicate",
+        "short_row",
+        "latin-1",
+        "UTF-16",
+        "NUL",
+        "open_quote",
+        "quote_and_more",
+        "huge",
+        "blank_first",
+    ],
 )
 def test_a_file_that_is_no_table_is_a_problem(folder, text, what):
     (folder / "heart.csv").write_bytes(text)
-    assert what in wrong(Heart, folder / "heart.csv")
+    said = wrong(Heart, folder / "heart.csv")
+    assert what in said
+    assert said.startswith(f"{folder / 'heart.csv'}: ")
+
+
+def test_a_folder_is_no_table(tmp_path):
+    assert "the file: no CSV file in UTF-8: it is a folder" in wrong(Heart, tmp_path)
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_lines_end_as_on_other_systems(folder, end):
+    write_csv(folder).write_text(end.join([HEADER, *ROWS, ""]), newline="")
+    assert read_table(Heart, folder / "heart.csv")["age"].tolist() == [53, 61.5, 70]
 
 
 def test_a_table_file_that_is_missing_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match="none.csv"):
         read_table(Heart, tmp_path / "none.csv")
+
+
+# numbers, names and spaces
+
+
+FACTS = Graph.of(
+    größe=Continuous(unit="cm"), sex=Categorical(levels=("weiblich", "männlich")), x=Image(shape=(1, 4, 4))
+)
+NFD = {name: unicodedata.normalize("NFD", name) for name in ("größe", "männlich")}
+
+
+@pytest.mark.parametrize("cell", ["5_2", "1,5", "0x1A", "٥", "５", "−5", "1.5 cm"])
+def test_what_only_python_or_another_script_takes_for_a_number_is_none(folder, cell):
+    said = wrong(FACTS, write_csv(folder, "file,größe,sex", [f'a.png,"{cell}",weiblich']))
+    assert said.splitlines()[1:] == [f"  größe: {cell!r} is not a number (line 2)"]
+
+
+@pytest.mark.parametrize("cell", ["1e400", "1e39", "nan", "-inf"])
+def test_a_number_that_32_bits_do_not_hold_is_none(folder, cell):
+    said = wrong(FACTS, write_csv(folder, "file,größe,sex", [f"a.png,{cell},weiblich"]))
+    assert said.splitlines()[1:] == [f"  größe: {cell} is no finite number of 32 bits (line 2)"]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        (f"file,{NFD['größe']},sex", f"a.png,5,{NFD['männlich']}"),
+        ("file , größe,\u00a0sex\u200b", " a.png,\u00a05 ,männlich "),
+    ],
+    ids=["NFD", "spaces"],
+)
+def test_what_does_not_show_makes_no_other_column_level_number_or_file(folder, header, row):
+    table = read_table(FACTS, write_csv(folder, header, [row]), columns={"größe": f" {NFD['größe']}"})
+    assert table["größe"].tolist() == [5]
+    assert table["sex"].tolist() == [1]
+
+
+def test_columns_that_differ_by_what_does_not_show_are_one_twice(folder):
+    assert "the header: two columns are called 'age'" in wrong(Heart, write_csv(folder, "file,age,age ", ["a.png,5,6"]))
+
+
+def test_a_file_name_is_found_however_its_letters_are_composed(tmp_path):
+    save(tmp_path / unicodedata.normalize("NFC", "é.png"), grey(51))
+    save(tmp_path / unicodedata.normalize("NFD", "ä.png"), grey(51))
+    names = [unicodedata.normalize("NFD", "é.png"), unicodedata.normalize("NFC", "ä.png")]
+    assert len(read_table(image_graph(1, 4, 4), write_csv(tmp_path, "file", names))) == 2
+
+
+def test_rows_know_their_lines_and_take_them_along(folder):
+    table = read_table(Heart, write_csv(folder, rows=[ROWS[0], "", *ROWS[1:]]))
+    assert list(table.lines) == [2, 4, 5]
+    assert list(table.rows([2, 0]).lines) == [5, 2]
+
+
+# files that several rows name, and paths
+
+
+@pytest.mark.parametrize("again", ["a.png", "./a.png", " a.png"])
+def test_a_file_of_two_rows_is_a_problem(folder, again):
+    said = wrong(Heart, write_csv(folder, rows=[*ROWS, f"{again},p9,53,female,0.25"]))
+    assert said.splitlines()[1:] == [
+        "  images: 'a.png' is the file of 2 rows, expected one row for each file (lines 2, 5)"
+    ]
+
+
+def test_two_images_that_would_share_a_mask_are_a_problem(folder):
+    save(folder / "a.jpg", grey(0))
+    save(folder / "masks" / "a.png", grey(1))
+    rows = ["a.png,p1,53,female,0.25", "a.jpg,p2,53,female,0.25"]
+    said = wrong(Heart, write_csv(folder, rows=rows), masks=folder / "masks", structures=("lv",))
+    assert "masks: 'a.png' is the file of 2 rows, expected one row for each file (lines 2, 3)" in said
+
+
+@pytest.fixture
+def inner(folder):
+    """A folder within the folder, with one image and a link to another outside."""
+    save(folder / "inner" / "i.png", grey(51))
+    (folder / "inner" / "link.png").symlink_to(folder / "a.png")
+    return folder / "inner"
+
+
+@pytest.mark.parametrize("name", ["../a.png", "{folder}/a.png", "link.png"])
+def test_a_file_outside_of_the_folder_is_read_only_if_allowed(folder, inner, name):
+    csv = write_csv(folder, "file", [name.format(folder=folder)])
+    said = wrong(image_graph(1, 4, 4), csv, inner)
+    assert f"is outside of {inner}: limits=Limits(outside=True) reads it nevertheless (line 2)" in said
+    assert len(read_table(image_graph(1, 4, 4), csv, inner, limits=Limits(outside=True))) == 1
+
+
+def test_a_path_that_comes_back_into_the_folder_is_within_it(folder, inner):
+    assert len(read_table(image_graph(1, 4, 4), write_csv(folder, "file", ["../inner/i.png"]), inner)) == 1
+
+
+def test_a_file_that_the_user_names_may_be_a_link(inner):
+    assert open_picture(inner / "link.png").shape == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ('" "', "the cell of the file is empty (line 2)"),
+        ("inner", "no file 'inner' in "),
+        ("a" * 5000, "File name too long"),
+    ],
+    ids=["empty", "folder", "long"],
+)
+def test_a_name_that_is_no_file_is_a_problem(folder, inner, name, what):
+    said = wrong(image_graph(1, 4, 4), write_csv(folder, "file", [name]))
+    assert what in said
+    assert len(said) < 1000
+
+
+# pictures of every kind
+
+
+STEPS = np.arange(16, dtype=np.uint8).reshape(4, 4) * 10
+
+
+def read_picture_of(tmp_path, name, normalise=None):
+    return read_table(image_graph(1, 4, 4), write_csv(tmp_path, "file", [name]), normalise=normalise)["x"][0, 0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_an_image_lies_as_its_orientation_says(tmp_path, name):
+    exif = Picture.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    Picture.fromarray(STEPS).save(tmp_path / name, exif=exif)
+    assert np.allclose(read_picture_of(tmp_path, name) * 255, np.rot90(STEPS, -1))
+
+
+def tiff(pixels, kind=1, white=1):
+    """A TIFF of one strip; `kind`: SampleFormat, which may be left out, `white`: PhotometricInterpretation."""
+    data, bits = pixels.tobytes(), pixels.dtype.itemsize * 8
+    height, width = pixels.shape
+    numbers = {
+        256: width,
+        257: height,
+        258: bits,
+        259: 1,
+        262: white,
+        273: 8,
+        277: 1,
+        278: height,
+        279: len(data),
+        339: kind,
+    }
+    numbers = {tag: number for tag, number in numbers.items() if number is not None}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, number) for tag, number in numbers.items())
+    head = b"II*\0" + struct.pack("<I", 8 + len(data))
+    return head + data + struct.pack("<H", len(numbers)) + entries + bytes(4)
+
+
+def test_16_bit_and_float_tiffs_are_read(tmp_path):
+    for name, pixels in {"u.tif": STEPS.astype(np.uint16) * 257, "f.tif": STEPS.astype(np.float32) / 255}.items():
+        Picture.fromarray(pixels).save(tmp_path / name)
+        assert np.allclose(read_picture_of(tmp_path, name), STEPS / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kind"),
+    [
+        (STEPS.astype(np.int8) - 50, 2),
+        (STEPS.astype(np.int16) * 100 - 500, 2),
+        (STEPS.astype(np.int32) * 10**7 - 5, 2),
+        (STEPS.astype(np.uint32) * 2**24, 1),
+        (STEPS.astype(np.uint32) * 2**24, None),
+    ],
+    ids=["int8", "int16", "int32", "uint32", "uint32 by default"],
+)
+def test_integers_of_a_tiff_without_a_greatest_are_read_if_normalised(tmp_path, pixels, kind):
+    (tmp_path / "a.tif").write_bytes(tiff(pixels, kind))
+    said = wrong(image_graph(1, 4, 4), write_csv(tmp_path, "file", ["a.tif"]))
+    assert "expected uint8, uint16 or floats; or say normalise=Percentile() (line 2)" in said
+    numbers = pixels.astype(np.float64)
+    expected = (numbers - numbers.min()) / np.ptp(numbers)
+    assert np.allclose(read_picture_of(tmp_path, "a.tif", Percentile(0, 100)), expected)
+
+
+def test_a_black_and_white_png_is_0_and_1(tmp_path):
+    Picture.fromarray(STEPS > 50).save(tmp_path / "a.png")
+    assert torch.equal(read_picture_of(tmp_path, "a.png"), torch.from_numpy(STEPS > 50).float())
+
+
+def test_an_image_of_one_pixel_fills_the_grid(tmp_path):
+    assert one_row(tmp_path, grey(51, (1, 1)), image_graph(1, 4, 4)).flatten().tolist() == pytest.approx([0.2] * 16)
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Picture.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
+
+
+def frames(path, kind):
+    Picture.fromarray(STEPS).save(path, format=kind, save_all=True, append_images=[Picture.fromarray(STEPS * 2)])
+
+
+def palette(path):
+    picture = Picture.fromarray(STEPS // 100)
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.save(path, transparency=0)
+
+
+ENCAPSULATED = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n%%EOF\n"
+OTHER = "it is no PNG, JPEG or TIFF, or broken"
+
+PICTURES = {
+    "an animated PNG": (lambda path: frames(path, "PNG"), "it has several frames"),
+    "a TIFF of two pages": (lambda path: frames(path, "TIFF"), "it has several frames"),
+    "an animated GIF": (lambda path: frames(path, "GIF"), OTHER),
+    "a program": (lambda path: path.write_bytes(ENCAPSULATED), OTHER),
+    "nothing": (lambda path: path.write_bytes(b""), OTHER),
+    "half an image": (lambda path: path.write_bytes(png(STEPS)[:-30]), "image file is truncated"),
+    "half of what is said of it": (lambda path: path.write_bytes(tiff(STEPS)[:40]), "Corrupt EXIF data"),
+    "colours for print": (lambda path: Picture.new("CMYK", (4, 4)).save(path, format="JPEG"), "its colours are CMYK"),
+    "0 as white": (
+        lambda path: path.write_bytes(tiff(STEPS.astype(np.uint16), white=0)),
+        "it is a TIFF in which 0 is white",
+    ),
+    "half seen through": (
+        lambda path: Picture.fromarray(np.dstack([STEPS] * 4)).save(path),
+        "parts of it are transparent",
+    ),
+    "a grey seen through": (
+        lambda path: Picture.fromarray(STEPS).save(path, transparency=10),
+        "parts of it are transp",
+    ),
+    "a colour seen through": (palette, "parts of it are transparent"),
+}
+
+
+@pytest.mark.parametrize(("make", "what"), PICTURES.values(), ids=PICTURES)
+def test_what_would_be_another_image_is_refused_with_file_and_line(tmp_path, make, what):
+    make(tmp_path / "a.png")
+    said = wrong(image_graph(1, 4, 4), write_csv(tmp_path, "file", ["a.png"]))
+    assert f"images: can't read 'a.png': {what}" in said
+    assert said.endswith("(line 2)")
+
+
+def test_the_background_of_a_palette_may_be_transparent_in_a_mask(folder):
+    (folder / "masks").mkdir()
+    palette(folder / "masks" / "a.png")
+    table = read_table(Heart, write_csv(folder, rows=ROWS[:1]), masks=folder / "masks", structures=("lv",))
+    assert torch.equal(table.masks["lv"][0], torch.from_numpy(STEPS >= 100))
+
+
+def test_many_unknown_labels_are_not_all_listed(folder):
+    labels = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    with pytest.raises(ValueError, match=r"^labels 2, 3, 4, 5, 6, 7, 8, 9, \.\.\., expected 0 = background, 1 = lv$"):
+        masks_of(labels, ("lv",), (4, 4))
+
+
+# limits
+
+
+def claimed(path, member, shape, kind="<f4"):
+    """An NPZ file whose array claims a shape, and has nothing."""
+    header = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header)
+
+
+def pickled(path):
+    path.write_bytes(pickle.dumps(STEPS))
+
+
+def encrypted(path):
+    np.savez(path, STEPS)
+    content = bytearray(path.read_bytes())
+    content[6] |= 1
+    content[content.find(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+
+
+ARRAYS = {
+    "a terabyte of rows": (
+        lambda p: claimed(p, "x.npy", (10**6, 10**6)),
+        "1000000000000 pixels, expected at most 33554432",
+    ),
+    "a line": (lambda p: claimed(p, "x.npy", (1, 10**6)), "1000000 pixels along a side, expected at most 32768"),
+    "a terabyte of channels": (
+        lambda p: claimed(p, "x.npy", (4, 4, 10**11)),
+        "6400000000000 bytes, expected at most 42949",
+    ),
+    "no such size": (lambda p: claimed(p, "x.npy", (2**62, 2**62)), "pixels, expected at most 33554432"),
+    "a negative size": (lambda p: claimed(p, "x.npy", (-1, 4)), "negative dimensions"),
+    "less than it claims": (lambda p: claimed(p, "x.npy", (4, 4)), "EOF: reading array data"),
+    "a number": (lambda p: claimed(p, "x.npy", ()), "an array of shape (), expected (height, width, ...)"),
+    "objects": (
+        lambda p: np.savez(p, np.array([[{}]], dtype=object)),
+        "an array of Python objects, which are not read",
+    ),
+    "a pickle": (pickled, "File is not a zip file"),
+    "an array alone": (lambda p: p.write_bytes(b"\x93NUMPY\1\0"), "File is not a zip file"),
+    "text": (lambda p: claimed(p, "x.txt", (4, 4)), "expected one array, got none"),
+    "a secret": (encrypted, "is encrypted"),
+}
+
+
+@pytest.mark.parametrize(("make", "what"), ARRAYS.values(), ids=ARRAYS)
+def test_an_npz_file_that_claims_what_it_should_not_is_a_problem(tmp_path, make, what):
+    make(tmp_path / "a.npz")
+    said = wrong(image_graph(1, 4, 4), write_csv(tmp_path, "file", ["a.npz"]))
+    assert f"{what}" in said
+    assert said.count("\n") == 1
+    assert "'a.npz'" in said
+
+
+def test_an_npz_file_of_all_images_is_checked_before_it_is_unpacked(tmp_path):
+    csv = write_csv(tmp_path, "file", ["a"])
+    claimed(tmp_path / "all.npz", "images.npy", (10**6, 1000, 1000), "|u1")
+    assert "images: all.npz: 1000000000000 bytes, expected at most" in wrong(
+        image_graph(1, 4, 4), csv, tmp_path / "all.npz"
+    )
+    pickled(tmp_path / "all.npz")
+    assert "images: all.npz: File is not a zip file" in wrong(image_graph(1, 4, 4), csv, tmp_path / "all.npz")
+
+
+@pytest.mark.parametrize(
+    ("limits", "what"),
+    [
+        (Limits(pixels=31), "can't read 'a.png': 32 pixels, expected at most 31: limits=Limits(pixels=32) reads it"),
+        (
+            Limits(side=7),
+            "can't read 'a.png': 8 pixels along a side, expected at most 7: limits=Limits(side=8) reads it",
+        ),
+        (Limits(bytes=63), "images: the images take 64 bytes, expected at most 63: limits=Limits(bytes=64) reads it"),
+        (
+            Limits(csv=10),
+            "the file: no CSV file in UTF-8: 11 bytes, expected at most 10: limits=Limits(csv=11) reads it",
+        ),
+    ],
+    ids=["pixels", "side", "bytes", "csv"],
+)
+def test_what_is_beyond_a_limit_is_not_read_and_the_error_says_how_to_raise_it(tmp_path, limits, what):
+    save(tmp_path / "a.png", grey(51, (8, 4)))
+    csv = write_csv(tmp_path, "file", ["a.png"])
+    assert what in wrong(image_graph(1, 4, 4), csv, limits=limits)
+    raised = {name: getattr(limits, name) + 1 for name in limits.model_fields_set}
+    assert len(read_table(image_graph(1, 4, 4), csv, limits=Limits(**raised))) == 1
+
+
+def test_an_image_that_is_declared_beyond_the_limit_is_not_made(tmp_path):
+    said = wrong(image_graph(1, 10**5, 10**5), write_csv(tmp_path, "file", ["a.png"]))
+    assert "images: x is declared with 10000000000 pixels, expected at most 33554432" in said
+
+
+def test_beyond_pillows_own_limit_both_are_named(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", grey(51))
+    csv = write_csv(tmp_path, "file", ["a.png"])
+    for most in (7, 15):  # an error of Pillow's, or a warning
+        monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", most)
+        said = wrong(image_graph(1, 4, 4), csv)
+        assert "Raise PIL.Image.MAX_IMAGE_PIXELS, and limits=Limits(pixels=...) (line 2)" in said
+
+
+def test_pixels_that_are_not_finite_are_not_normalised_away(tmp_path):
+    pixels = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    pixels[3, 3] = np.inf
+    np.savez(tmp_path / "a.npz", pixels)
+    said = wrong(image_graph(1, 4, 4), write_csv(tmp_path, "file", ["a.npz"]), normalise=Percentile())
+    assert "images: pixels are float32, expected numbers, all of them finite (line 2)" in said
+
+
+def test_an_image_of_no_pixels_is_a_problem(tmp_path):
+    np.savez(tmp_path / "a.npz", grey(0, (0, 4)))
+    said = wrong(image_graph(1, 4, 4), write_csv(tmp_path, "file", ["a.npz"]))
+    assert "images: pixels of shape (0, 4), expected (height, width) or (height, width, 1) (line 2)" in said
+
+
+def test_bytes_at_random_are_refused_or_read_and_never_fail_otherwise(tmp_path):
+    save(tmp_path / "p.png", STEPS)
+    save(tmp_path / "j.jpg", STEPS)
+    (tmp_path / "t.tif").write_bytes(tiff(STEPS))
+    np.savez(tmp_path / "n.npz", STEPS)
+    draw = np.random.default_rng(0)
+    for name in ("p.png", "j.jpg", "t.tif", "n.npz"):
+        content = (tmp_path / name).read_bytes()
+        for _ in range(60):
+            broken = bytearray(content)
+            for at in draw.integers(0, len(broken), 3):
+                broken[at] = draw.integers(256)
+            (tmp_path / name).write_bytes(broken)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with suppress(TableError):
+                    read_picture_of(tmp_path, name)
 
 
 # real data

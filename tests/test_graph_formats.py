@@ -1,3 +1,5 @@
+import unicodedata
+
 import networkx as nx
 import pytest
 from hypothesis import given, settings
@@ -119,3 +121,14 @@ def test_a_kind_may_be_defined_again_in_its_own_module():
     define(3)
     again = define(4)
     assert Variable.kinds["Graded"] is again
+
+
+def test_names_from_data_are_those_of_a_class_however_their_letters_are_composed():
+    name = unicodedata.normalize("NFD", "größe")
+    graph = Graph.from_yaml(f"variables: {{{name}: {{kind: Continuous}}, b: {{kind: Continuous, parents: [{name}]}}}}")
+    assert list(graph) == ["größe", "b"]
+    assert graph.parents("b") == ("größe",)
+    assert (
+        Graph.from_yaml(f"variables: {{{name}: {{kind: Continuous}}, b: {{kind: Continuous, parents: [größe]}}}}")
+        == graph
+    )

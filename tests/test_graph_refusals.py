@@ -1,11 +1,15 @@
 """Whatever is wrong with a graph is refused when it is declared, in a line that says where, what, and what is nearest."""
 
+import json
 import re
+import unicodedata
+from pathlib import Path
 
 import networkx as nx
 import pytest
 
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image, as_graph
+from causalimg.graph.text import LONGEST
 
 nan, inf = float("nan"), float("inf")
 PIXELS = {"kind": "Image", "shape": [1, 8, 8]}
@@ -238,3 +242,96 @@ def test_asking_for_a_variable_that_is_none():
 def test_what_is_no_graph():
     with pytest.raises(TypeError, match="expected a Graph, as a class or a value, got 'Heart'"):
         as_graph("Heart")
+
+
+# crafted text
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nvariables: {age: {kind: Continuous, unit: *b}}"
+DEEP = "[" * 100 + "]" * 100
+NFD = unicodedata.normalize("NFD", "größe")
+
+TEXTS = {
+    "a bomb": (BOMB, "no YAML: *a refers to another place: write it out (line 2)"),
+    "what holds itself": ("variables: &v {age: *v}", "no YAML: *v refers to another place: write it out (line 1)"),
+    "code": ("variables: !!python/object/apply:os.abort []", "no YAML: could not determine a constructor for the tag"),
+    "a variable twice": (f"{YAML}  age: {{kind: Continuous}}", "no YAML: 'age' is there twice (line 4)"),
+    "a field twice": (
+        "variables: {age: {kind: Continuous, unit: a, unit: b}}",
+        "no YAML: 'unit' is there twice (line 1)",
+    ),
+    "one name in two forms": (
+        f"variables: {{größe: {{kind: Continuous}}, {NFD}: {{kind: Continuous}}}}",
+        "Graph.größe: another variable has this name, but for how Unicode writes it",
+    ),
+    "nested": (f"variables: {{age: {DEEP}}}", "nested deeper than 12 levels"),
+    "nested without end": (f"variables: {DEEP * 1000}", "no YAML"),
+    "nested beyond the parser": ("[" * 10**5, "no YAML that is read: it is nested too deep"),
+    "long": ("#" * LONGEST + "\n", f"a text of more than {LONGEST} characters"),
+    "no number": (f"variables: {{age: {{kind: Continuous, bounds: [0, {'9' * 5000}]}}}}", "no YAML: Exceeds the limit"),
+    "no date": ("variables: {age: {kind: Continuous, unit: 2001-99-99}}", "no YAML: month must be in 1..12"),
+    "a field called self": ("variables: {age: {kind: Continuous, self: 1}}", "Graph.age: unknown setting 'self'."),
+    "an abstract kind": (
+        "variables: {age: {kind: Continuous, measured: {kind: OfStructure, structure: lv}}}",
+        "Graph.age.measured: unknown kind of Quantity 'OfStructure'.",
+    ),
+    "a kind that is none": (
+        "variables: {age: {kind: [Continuous]}}",
+        "Graph.age: unknown kind of Variable ['Continuous']",
+    ),
+    "nothing": ("", "expected a mapping of 'title' and 'variables', these by name; got None"),
+    "two graphs": ("title: a\n---\ntitle: b", "no YAML: but found another document (line 2)"),
+    "NUL": ("title: a\0", "no YAML: unacceptable character #x0000"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), TEXTS.values(), ids=TEXTS)
+def test_crafted_yaml_is_refused_in_a_line_that_names_the_file(tmp_path, text, message):
+    path = tmp_path / "heart.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")) as error:
+        Graph.from_yaml(path)
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("number", ["5_2", "1:30", "010", "0x1A", "1_0.5"])
+def test_what_only_yaml_takes_for_a_number_is_refused(number):
+    with pytest.raises(ValueError, match=f"no YAML: {number} is a number in YAML alone: write digits .line 4"):
+        Graph.from_yaml(YAML.replace("110", number))
+
+
+@pytest.mark.parametrize("number", ["110", "110.0", "1.1e+2", "0.5"])
+def test_plain_numbers_are_read(number):
+    assert Graph.from_yaml(YAML.replace("110", number))["age"].bounds == (0, float(number))
+
+
+def test_other_text_than_utf_8_names_the_file(tmp_path):
+    (tmp_path / "heart.yaml").write_bytes("title: größe".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"heart\.yaml: 'utf-8' codec can't decode"):
+        Graph.from_yaml(tmp_path / "heart.yaml")
+
+
+def test_a_path_as_text_is_no_graph_and_what_to_say_is_said():
+    with pytest.raises(ValueError, match=re.escape("got 'heart.yaml'. For a file, say Path('...')")):
+        Graph.from_yaml("heart.yaml")
+    with pytest.raises(FileNotFoundError, match=r"heart\.yaml"):
+        Graph.from_yaml(Path("heart.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "no JSON: Expecting property name"),
+        ("[" * 10**5, "no JSON that is read: it is nested too deep"),
+        (f'{{"variables": {{"age": {DEEP}}}}}', "nested deeper than 12 levels"),
+        ('{"variables": {"a": {"kind": "Continuous"}, "a": {"kind": "Continuous"}}}', "no JSON: 'a' is there twice"),
+        ("9" * 5000, "no JSON: Exceeds the limit"),
+        (" " * LONGEST + "1", f"a text of more than {LONGEST} characters"),
+        (json.dumps({"variables": "x" * 10**5}), "these by name; got {'variables': 'xxxxxxxxxxxx...xxxxxxxxxxxxx'}"),
+    ],
+    ids=["cut", "nested without end", "nested", "twice", "no number", "long", "no mapping"],
+)
+def test_crafted_json_is_refused(text, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        Graph.from_json(text)
+    assert len(str(error.value)) < 400

@@ -1,11 +1,14 @@
 """A table: rows and parts of it, and the mapping that it is."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from causalimg.data.problems import TableError
 from causalimg.data.table import Table
 from causalimg.graph import Categorical, Continuous, Graph, Image
 
@@ -102,3 +105,91 @@ def test_split_refuses_fractions_that_leave_a_part_empty(table):
         table.split(by="patient", fractions=(0.9, 0.05, 0.05))
     with pytest.raises(ValueError, match="sum to 1"):
         table.split(by="patient", fractions=(0.8, 0.1))
+
+
+# leaks
+
+
+def images(*greys):
+    """Images of one bright pixel, alike where the greys are."""
+    values = torch.zeros(len(greys), 1, 4, 4)
+    values[:, 0, 1, 2] = torch.tensor(greys)
+    return values
+
+
+def patients(*names, greys=(0.1, 0.2, 0.3, 0.4), **more):
+    return Table(Heart(), {"x": images(*greys)}, extra={"patient": names, **more.pop("extra", {})}, **more)
+
+
+E = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD")]
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        (
+            patients(" p4", "p4", "p5", "p6"),
+            ["patient: ' p4' and 'p4' differ by case, spaces or Unicode alone: write one of "],
+        ),
+        (patients("p4", "P4", "p5", "p6"), ["patient: 'P4' and 'p4' differ by case"]),
+        (patients("p4", E[0], "p5", E[1]), [f"patient: {E[1]!r} and {E[0]!r} differ by case"]),
+        (patients("p4", "", " ", None), ["patient: the cell is empty (rows 1, 2, 3)"]),
+        (patients("p4", float("nan"), "p5", "p6"), ["patient: the cell is empty (row 1)"]),
+        (
+            patients("p4", "p5", "p6", "p7", greys=(0.1, 0.2, 0.3, 0.1)),
+            ["x: one x has the patient 'p4' and 'p7': leave rows out, or give them one patient (rows 0, 3)"],
+        ),
+        (patients("p4", "p4", "", "p6", lines=[2, 3, 5, 8]), ["patient: the cell is empty (line 5)"]),
+        (
+            patients("p4", "P4", "", "p6", greys=(0.1, 0.2, 0.3, 0.3)),
+            ["patient: the cell is empty (row 2)", "patient: 'P4' and 'p4'", "x: one x has the patient '' and 'p6'"],
+        ),
+    ],
+    ids=["spaces", "case", "Unicode", "empty", "NaN", "one image", "lines", "all at once"],
+)
+def test_parts_that_could_share_a_patient_or_an_image_are_refused(table, lines):
+    with pytest.raises(TableError) as caught:
+        table.split(by="patient", fractions=(0.5, 0.5))
+    said = str(caught.value).splitlines()
+    assert said[0].startswith("rows can't be split by 'patient': ")
+    assert len(said) == 1 + len(lines)
+    for line in lines:
+        assert any(line in one for one in said)
+
+
+def test_one_patient_may_have_an_image_twice_and_black_ones_are_nobodys():
+    table = patients("p4", "p4", "p5", "p6", greys=(0.1, 0.1, 0, 0))
+    assert len(table.split(by="patient", fractions=(0.5, 0.5))) == 2
+
+
+def test_where_finds_a_value_whatever_does_not_show():
+    table = patients("p1", "p2", "p3", "p4", extra={E[0]: ["train", "train ", "test", E[1]]})
+    assert len(table.where(**{E[1]: "train"})) == 2
+    assert len(table.where(**{E[0]: E[0]})) == 1
+
+
+def test_parts_that_came_with_the_table_are_checked():
+    fine = patients("p1", "p1", "p2", "p3", extra={"split": ["train", "train", "test", "test"]})
+    fine.check_apart("split", by="patient")
+    shared = patients("p1", "p2", "p2", "p3", extra={"split": ["train", "train", "test", "test"]}, lines=[2, 3, 4, 5])
+    with pytest.raises(TableError, match="patient: one patient has the split 'test' and 'train'.* \\(lines 3, 4\\)"):
+        shared.check_apart("split", by="patient")
+    spelt = patients("p1", "p2", "P2", "p3", extra={"split": ["train", "train", "test", "test"]})
+    with pytest.raises(TableError, match="patient: one patient has the split"):
+        spelt.check_apart()
+    twice = patients(
+        "p1", "p2", "p3", "p4", greys=(0.1, 0.2, 0.3, 0.1), extra={"split": ["train", "train", "test", "test"]}
+    )
+    with pytest.raises(TableError, match="x: one x has the split 'test' and 'train'.* \\(rows 0, 3\\)"):
+        twice.check_apart()
+
+
+@pytest.mark.parametrize("fractions", [(), (float("nan"), 1.0), (1.2, -0.2)])
+def test_fractions_that_are_none_are_refused(table, fractions):
+    with pytest.raises(ValueError, match="fractions must be positive and sum to 1, got"):
+        table.split(by="patient", fractions=fractions)
+
+
+def test_lines_are_one_for_each_row():
+    with pytest.raises(ValueError, match="columns of different length: {.*'lines': 1}"):
+        patients("p1", "p2", "p3", "p4", lines=[2])

@@ -1,14 +1,19 @@
 """A CSV file as columns of text, and a column of text as the numbers of a variable."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from causalimg.data.limits import Limits
 from causalimg.data.problems import Problems
+from causalimg.data.spelling import plain
 from causalimg.graph import Variable
+
+LARGEST = torch.finfo(torch.float32).max
 
 
 @dataclass(frozen=True)
@@ -19,15 +24,16 @@ class CsvFile:
     lines: list[int]
 
     @classmethod
-    def read(cls, path: Path, problems: Problems) -> "CsvFile":
-        """The file at `path`: UTF-8, separated by commas, names in the first line. Raises FileNotFoundError, TableError."""
-        try:
-            header, rows = _rows(path)
-        except (UnicodeDecodeError, csv.Error) as error:
-            problems.add("the file", "format", f"no CSV file in UTF-8: {error}")
-            header, rows = [], {}
-        _check_header(header, problems)
-        if not rows:
+    def read(cls, path: Path, problems: Problems, limits: Limits) -> "CsvFile":
+        """The file at `path`: UTF-8, separated by commas, names in the first line. Raises FileNotFoundError, TableError.
+
+        Names of columns are taken without the spaces about them, and in NFC.
+        """
+        header, rows = _read(path, problems, limits)
+        problems.check()
+        if rows:
+            _check_header(header, problems)
+        else:
             problems.add("the file", "rows", "no row below the header")
         problems.check()
         for line, row in rows.items():
@@ -55,34 +61,62 @@ class CsvFile:
         return values
 
 
-def _rows(path: Path) -> tuple[list[str], dict[int, list[str]]]:
-    """The header, and the rows by the line on which they start; an empty line is no row."""
+def _read(path: Path, problems: Problems, limits: Limits) -> tuple[list[str], dict[int, list[str]]]:
+    """The header, and the rows by the line on which they start; what is no CSV file is noted."""
+    try:
+        if path.is_dir():
+            raise ValueError("it is a folder")
+        limits.check("csv", path.stat().st_size)
+        rows = dict(_rows(path))
+    except (ValueError, csv.Error) as error:
+        problems.add("the file", "format", f"no CSV file in UTF-8: {error}")
+        return [], {}
+    return [plain(name) for name in rows.pop(1, [])], rows
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line on which a row starts, and its cells; an empty line is no row. Raises ValueError, csv.Error."""
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        header, rows, start = next(reader, []), {}, reader.line_num + 1
-        for row in reader:
-            if row:
-                rows[start] = row
-            start = reader.line_num + 1
-    return header, rows
+        reader, start = csv.reader(file, strict=True), 1
+        try:
+            for row in reader:
+                if any("\0" in cell for cell in row):
+                    raise ValueError("a character NUL")
+                if row:
+                    yield start, row
+                start = reader.line_num + 1
+        except (csv.Error, ValueError) as error:
+            raise csv.Error(f"{error}, in what starts on line {start}") from None
 
 
 def _check_header(header: list[str], problems: Problems) -> None:
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         problems.add("the header", "commas", f"separate the columns by commas; got {header[0]!r}")
+    if not any(header):
+        problems.add("the header", "empty", "the first line names no columns")
     for name in sorted({name for name in header if header.count(name) > 1}):
         problems.add("the header", "duplicate", f"two columns are called {name!r}")
 
 
 def _number(cell: str, name: str, variable: Variable) -> tuple[str, str, float]:
     """What kind of mistake the cell is ("": none), the mistake in words, and the cell's number."""
-    if not cell.strip():
+    if not plain(cell):
         return "empty", "the cell is empty", 0
     try:
-        number = variable.encode(name, cell)  # a level by its name, whose error has the nearest one
+        number = variable.encode(name, plain(cell))  # a level by its name, whose error has the nearest one
     except ValueError as error:
         return "level", str(error), 0
     try:
-        return "", "", float(number)
+        number = _float(number)
     except ValueError:
         return "number", f"{cell!r} is not a number", 0
+    if not abs(number) <= LARGEST:
+        return "number", f"{cell} is no finite number of 32 bits", 0
+    return "", "", number
+
+
+def _float(cell: str | float) -> float:
+    """The number that `cell` writes as tables do. Python also reads 52 from ``5_2``, and digits of any script."""
+    if isinstance(cell, str) and ("_" in cell or not cell.isascii()):
+        raise ValueError(cell)
+    return float(cell)

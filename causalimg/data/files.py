@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from os.path import splitext
 from pathlib import Path
 from typing import cast
@@ -9,9 +10,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from causalimg.data.arrays import Normalise, Pixels
 from causalimg.data.csv_file import CsvFile
-from causalimg.data.images import Normalise, Pixels, image_of, masks_of, read_pictures
+from causalimg.data.images import image_of, masks_of, read_pictures
+from causalimg.data.limits import USUAL, Limits
 from causalimg.data.problems import Problems
+from causalimg.data.spelling import plain
 from causalimg.data.table import Table
 from causalimg.errors import check_known, unknown
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
@@ -32,16 +36,19 @@ def read_table(
     structures: Sequence[str] = (),
     readers: Sequence[Reader] = (),
     normalise: Normalise | None = None,
+    limits: Limits = USUAL,
 ) -> Table:
     """The table of `graph` that a CSV file (UTF-8, commas, names in the first line) and its images hold.
 
     A variable's column has its name, or the one that `columns` says: ``{"lv_area": "LV area", "x": "image_file"}``. A
-    categorical cell holds a level, letter for letter. Columns that are no variables are kept as `Table.extra`.
+    categorical cell holds a level, letter for letter; a number has plain digits and a point. Spaces about a name, a level or a
+    number don't count, nor how Unicode composes a letter. Columns that are no variables are kept as `Table.extra`, as they are.
 
     images
         The folder of the files that the image's column (``file``, unless `columns` says otherwise) names, by default the
-        folder of the CSV: PNG (8 or 16 bits), JPEG, or NPZ with one array. Or an NPZ file with an array ``images`` (rows,
-        height, width[, channels]) in the order of the rows. uint8 and uint16 fill the image's bounds, floats must lie within.
+        folder of the CSV, a file for each row: PNG, JPEG, TIFF (8 or 16 bits, floats), upright as EXIF says, or NPZ with one
+        array. Or an NPZ file with an array ``images`` (rows, height, width[, channels]) in the order of the rows. uint8 and
+        uint16 fill the image's bounds, floats must lie within. What is transparent, or of several frames, is refused.
         Images are stretched to the declared shape by area averaging, so that a declared spacing is that of the result: the
         field of view, in mm, over the declared height and width.
     normalise
@@ -52,6 +59,8 @@ def read_table(
     readers
         A variable without a column (or with ``columns={"lv_area": None}``) is measured on the masks, where they have its
         structures, else read by the one of `readers` that can; `Table.filled` says which were.
+    limits
+        How much a file may hold and where it may lie; what is beyond is refused, and the error says how to raise it.
 
     Raises TableError with everything that is wrong in the files, and the lines where it is; nothing is dropped. Raises
     ValueError on arguments that can't be right.
@@ -65,7 +74,7 @@ def read_table(
     if isinstance(structures, str) or (masks is None) != (not structures):
         raise ValueError(f"masks go with structures=('...', ...), got masks={masks!r} and structures={structures!r}")
     reader_set = ReaderSet(graph, readers)
-    files = _Files(graph, Path(csv), columns or {})
+    files = _Files(graph, Path(csv), columns or {}, limits)
     values = files.numbers()
     sources = files.sources(structures, reader_set)
     pictures = files.images(Path(csv).parent if images is None else Path(images), normalise)
@@ -73,7 +82,8 @@ def read_table(
     files.problems.check()
     values[files.image] = torch.stack(pictures)
     by_structure = dict(zip(structures, torch.stack(outlines).unbind(1), strict=True)) if outlines else {}
-    table = _filled(Table(graph, values, by_structure, files.extra()), sources, reader_set)
+    read = Table(graph, values, by_structure, files.extra(), lines=files.csv.lines, normalise=normalise)
+    table = _filled(read, sources, reader_set)
     files.check_filled(table)
     files.problems.check()
     return table
@@ -86,13 +96,14 @@ class _Files:
     no CSV file.
     """
 
-    def __init__(self, graph: Graph, path: Path, columns: Mapping[str, str | None]) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, path: Path, columns: Mapping[str, str | None], limits: Limits) -> None:
+        self.graph, self.limits = graph, limits
         (self.image,) = graph.images
         self.variable = cast(Image, graph[self.image])
         self.problems = Problems(path)
-        self.csv = CsvFile.read(path, self.problems)
-        asked = {name: columns.get(name, "file" if name == self.image else name) for name in graph}
+        self.csv = CsvFile.read(path, self.problems, limits)
+        written = {name: columns.get(name, "file" if name == self.image else name) for name in graph}
+        asked = {name: column and plain(column) for name, column in written.items()}
         for name, column in asked.items():
             if name in columns and column is not None and column not in self.csv.columns:
                 self.problems.add(name, "column", str(unknown("column", column, self.csv.columns)))
@@ -111,13 +122,14 @@ class _Files:
 
     def images(self, path: Path, normalise: Normalise | None) -> list[Tensor]:
         """The image of each row, shape (channels, height, width)."""
+        self._check_memory()
 
         def convert(pixels: Pixels) -> Tensor:
             image = image_of(pixels, self.variable, normalise)
             self._check_counts(pixels.shape[:2])
             return image
 
-        return read_pictures("images", path, self.file_names, self.csv.lines, convert, self.problems)
+        return read_pictures("images", path, self.file_names, self.csv.lines, convert, self.problems, self.limits)
 
     def masks(self, path: Path, structures: Sequence[str]) -> list[Tensor]:
         """The masks of each row, shape (structures, height, width)."""
@@ -126,7 +138,7 @@ class _Files:
             return masks_of(pixels, structures, self.variable.shape[1:])
 
         names = self.file_names and [splitext(name)[0] + ".png" for name in self.file_names]
-        return read_pictures("masks", path, names, self.csv.lines, convert, self.problems)
+        return read_pictures("masks", path, names, self.csv.lines, convert, self.problems, self.limits)
 
     def sources(self, structures: Sequence[str], reader_set: ReaderSet) -> dict[str, str]:
         """For the variables without a column: the masks where they have the structures, else a reader, by its kind.
@@ -150,6 +162,15 @@ class _Files:
             for row in self.graph[name].outside(table[name]).nonzero().flatten().tolist():
                 what = f"{table[name][row]:g} by {source} is not {self.graph[name].allowed}"
                 self.problems.add(name, "bounds", what, self.csv.lines[row])
+
+    def _check_memory(self) -> None:
+        """All images are held at once, of 4 bytes a number."""
+        try:
+            self.limits.check_size(*self.variable.shape[1:], f"{self.image} is declared with ")
+            self.limits.check("bytes", 4 * len(self.csv) * prod(self.variable.shape), "the images take ")
+        except ValueError as error:
+            self.problems.add("images", "memory", str(error))
+            self.problems.check()
 
     def _check_counts(self, size: tuple[int, ...]) -> None:
         """Pixels of the file are no pixels of the declared image: a column that counts them would be wrong throughout."""

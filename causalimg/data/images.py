@@ -5,43 +5,29 @@ Resizing is exact area averaging: pixel i of n takes each source pixel in propor
 thus the area of a mask before it is thresholded, stays what it was.
 """
 
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
-from pathlib import Path, PurePath
-from typing import Any
+from functools import lru_cache
+from os.path import normpath
+from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import torch
-from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from torch import Tensor
 
+from causalimg.data.arrays import Normalise, Pixels, read_array
+from causalimg.data.folder import UNREADABLE, Folder
+from causalimg.data.limits import Limits
 from causalimg.data.problems import Problems
-from causalimg.errors import check_given, located
+from causalimg.data.spelling import plain
 from causalimg.graph import Image
-from causalimg.graph.spec import Spec
-
-Pixels = NDArray[Any]
-Normalise = Callable[[Pixels], Pixels]
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 ARRAYS = {"images": "images", "masks": "labels"}
 """The names of the arrays in an NPZ file."""
 
-GREY = ("1", "L", "I;16", "I;16B", "F")
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    PIL.Image.DecompressionBombError,
-)
+SHOWN = 8
 
 
 def read_pictures(
@@ -51,17 +37,21 @@ def read_pictures(
     lines: Sequence[int],
     convert: Callable[[Pixels], Tensor],
     problems: Problems,
+    limits: Limits,
 ) -> list[Tensor]:
     """What `convert` makes of the `kind` (images or masks) of each row, from the NPZ file or the folder at `path`.
 
-    A folder is asked for the files `names`. What can't be read or converted is noted, and left out.
+    A folder is asked for the files `names`. What can't be read or converted is noted, and left out; and a file that several
+    rows name is noted.
     """
+    npz = path.is_file() and path.suffix.lower() == ".npz"
     try:
-        npz = path.is_file() and path.suffix.lower() == ".npz"
-        pixels = _stack(path, ARRAYS[kind], len(lines)) if npz else _Folder(path, names, palette=kind == "masks")
+        pixels = _stack(path, ARRAYS[kind], len(lines), limits) if npz else Folder(path, names, limits, kind == "masks")
     except UNREADABLE as error:
         problems.add(kind, "source", str(error))
         return []
+    if isinstance(pixels, Folder):
+        _note_repeated(kind, pixels.names, lines, problems)
     read = []
     for row, line in enumerate(lines):
         try:
@@ -71,93 +61,28 @@ def read_pictures(
     return read
 
 
-def _stack(path: Path, array: str, rows: int) -> Pixels:
-    with np.load(path) as archive, located(path.name):
-        check_given("array", [array], archive)
-        items: Pixels = archive[array]
+def _note_repeated(kind: str, names: Sequence[str], lines: Sequence[int], problems: Problems) -> None:
+    files = [normpath(plain(name)) for name in names]
+    counts = Counter(files)
+    for file, line in zip(files, lines, strict=True):
+        if counts[file] > 1 and file != normpath(""):
+            what = f"{file!r} is the file of {counts[file]} rows, expected one row for each file"
+            problems.add(kind, "repeated", what, line)
+
+
+def _stack(path: Path, array: str, rows: int, limits: Limits) -> Pixels:
+    try:
+        items = read_array(path, array, limits)
+    except UNREADABLE as error:
+        raise ValueError(f"{path.name}: {error}") from None
     if len(items) != rows:
         raise ValueError(f"{path.name} has {len(items)} {array}, but the table has {rows} rows")
     return items
 
 
-class _Folder:
-    """The pixels in the files `names` in the folder at `path`; those of a picture with a `palette` are its indices."""
-
-    def __init__(self, path: Path, names: Sequence[str] | None, palette: bool) -> None:
-        if not path.is_dir():
-            raise ValueError(f"no such folder or NPZ file: {path}")
-        if names is None:
-            raise ValueError("no column 'file' names the file of each row; columns={image: ...} says another one")
-        self.path = path
-        self.names = names
-        self.stored = (*GREY, "P") if palette else GREY
-
-    def __getitem__(self, row: int) -> Pixels:
-        """Raises FileNotFoundError, with the nearest file, and OSError for what can't be read."""
-        name = self.names[row]
-        file = self.path / name
-        if not file.is_file():
-            near = self._by_stem.get(PurePath(name).stem.casefold())
-            raise FileNotFoundError(f"no file {name!r} in {self.path}." + (f" Did you mean {near!r}?" if near else ""))
-        try:
-            return _only_array(file) if file.suffix.lower() == ".npz" else self._picture(file)
-        except UNREADABLE as error:
-            raise OSError(f"can't read {name!r}: {error}") from None
-
-    def _picture(self, file: Path) -> Pixels:
-        """Grey, or colour as (height, width, 3)."""
-        with PIL.Image.open(file) as picture:
-            if picture.mode == "I" and picture.format == "PNG":  # 16 bits, which older Pillows widen to 32
-                return np.asarray(picture).astype(np.uint16)
-            if picture.mode in self.stored:
-                return np.asarray(picture)
-            return np.asarray(picture.convert("L" if picture.mode == "LA" else "RGB"))
-
-    @cached_property
-    def _by_stem(self) -> dict[str, str]:
-        """Files here and one folder down by bare name: extension, case and folder are what is usually mistaken."""
-        files = [file for pattern in ("*/*", "*") for file in self.path.glob(pattern) if file.is_file()]
-        return {file.stem.casefold(): str(file.relative_to(self.path)) for file in files}
-
-
-def _only_array(file: Path) -> Pixels:
-    with np.load(file) as archive:
-        if len(archive.files) != 1:
-            raise ValueError(f"expected one array, got {', '.join(archive.files) or 'none'}")
-        pixels: Pixels = archive[archive.files[0]]
-    return pixels
-
-
 def open_picture(file: Path) -> Pixels:
-    """The pixels of one PNG, JPEG or NPZ file. Raises FileNotFoundError, with the nearest file, and OSError."""
-    return _Folder(file.parent, [file.name], palette=False)[0]
-
-
-class Percentile(Spec):
-    """Grey levels that mean the same in every image: its percentile `low` becomes 0 and `high` becomes 1.
-
-    What lies beyond is clipped. For scanners whose grey levels have no unit (magnetic resonance). Any function from an
-    image's pixels to pixels in [0, 1] can stand in its place. Raises ValueError for an image without contrast.
-    """
-
-    low: float = Field(1, ge=0, le=100)
-    high: float = Field(99, ge=0, le=100)
-
-    def __init__(self, low: float = 1, high: float = 99, **data: Any) -> None:
-        super().__init__(**{"low": low, "high": high, **data})
-
-    @model_validator(mode="after")
-    def _upright(self) -> "Percentile":
-        if not self.low < self.high:
-            raise ValueError(f"low={self.low:g} is not below high={self.high:g}")
-        return self
-
-    def __call__(self, pixels: Pixels) -> Pixels:
-        low, high = np.percentile(pixels.astype(np.float64), (self.low, self.high))
-        if not low < high:
-            raise ValueError(f"no contrast: its percentiles {self.low:g} and {self.high:g} are {low:g} and {high:g}")
-        stretched: Pixels = np.clip((pixels - low) / (high - low), 0, 1)
-        return stretched
+    """The pixels of one PNG, JPEG, TIFF or NPZ file. Raises FileNotFoundError, with the nearest file, and OSError."""
+    return Folder(file.parent, [file.name], Limits(outside=True))[0]
 
 
 def image_of(pixels: Pixels, variable: Image, normalise: Normalise | None) -> Tensor:
@@ -166,6 +91,7 @@ def image_of(pixels: Pixels, variable: Image, normalise: Normalise | None) -> Te
     uint8 and uint16 fill the variable's bounds, and so does what `normalise` returns; floats must lie within them already.
     Raises ValueError for other kinds of numbers, values out of bounds, and channels that don't fit.
     """
+    _check_shape(pixels.shape, variable.shape[0])
     values = torch.from_numpy(_scaled(pixels, variable, normalise))
     if variable.outside(values).any():
         low, high = values.min().item(), values.max().item()
@@ -180,17 +106,18 @@ def masks_of(labels: Pixels, structures: Sequence[str], size: tuple[int, int]) -
     structure and leaves those on its lower right: to leave them all, at half the resolution, loses 3 % of a heart.
     Raises ValueError for other labels, and for what is no label map.
     """
-    if labels.ndim != 2 or labels.dtype.kind not in "bui":
+    if labels.ndim != 2 or not labels.size or labels.dtype.kind not in "bui":
         raise ValueError(
             f"labels of shape {labels.shape} and type {labels.dtype}, expected (height, width) and integers"
         )
     known = ["0 = background", *(f"{i} = {structure}" for i, structure in enumerate(structures, start=1))]
     if strange := set(np.unique(labels).tolist()) - set(range(len(known))):
-        raise ValueError(f"labels {', '.join(map(str, sorted(strange)))}, expected {', '.join(known)}")
-    maps = torch.stack([torch.from_numpy(labels == i) for i in range(1, len(known))])
+        some = ", ".join(map(str, sorted(strange)[:SHOWN])) + (", ..." if len(strange) > SHOWN else "")
+        raise ValueError(f"labels {some}, expected {', '.join(known)}")
     rows, columns = (torch.arange(side, dtype=torch.float64) for side in labels.shape)
     tilt = 1 + 1e-6 * (rows[:, None] + columns)
-    return area_average(maps * tilt, size) > 0.5 * area_average(tilt, size)
+    maps = (torch.from_numpy(labels == i) for i in range(1, len(known)))
+    return torch.stack([area_average(one * tilt, size) for one in maps]) > 0.5 * area_average(tilt, size)
 
 
 def area_average(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -209,8 +136,9 @@ def _overlaps(old: int, new: int) -> Tensor:
 
 
 def _scaled(pixels: Pixels, variable: Image, normalise: Normalise | None) -> Pixels:
+    """In doubles: what `normalise` returns, or what integers are of their greatest, brought to the bounds; floats as they are."""
     if normalise is not None:
-        unit = normalise(pixels)
+        unit = np.array(_normalised(pixels, normalise), dtype=np.float64)
     elif pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
         unit = pixels / np.iinfo(pixels.dtype).max
     elif pixels.dtype.kind == "f":
@@ -220,15 +148,28 @@ def _scaled(pixels: Pixels, variable: Image, normalise: Normalise | None) -> Pix
     low, high = variable.bounds
     if low is None or high is None:
         raise ValueError("grey levels are scaled to the variable's bounds, so that both must be numbers")
-    return np.asarray(low + (high - low) * unit, dtype=np.float64)
+    unit *= high - low
+    unit += low
+    return unit
+
+
+def _normalised(pixels: Pixels, normalise: Normalise) -> Pixels:
+    if pixels.dtype.kind not in "biuf" or not np.isfinite(pixels).all():
+        raise ValueError(f"pixels are {pixels.dtype}, expected numbers, all of them finite")
+    return normalise(pixels)
+
+
+def _check_shape(shape: tuple[int, ...], channels: int) -> None:
+    grey = len(shape) == 2
+    fits = len(shape) == 3 and (shape[-1] == channels or (shape[-1], channels) == (3, 1))
+    if not (grey or fits) or 0 in shape:
+        raise ValueError(f"pixels of shape {shape}, expected (height, width) or (height, width, {channels})")
 
 
 def _channels(values: Tensor, wanted: int) -> Tensor:
     """(h, w) or (h, w, channels) as (wanted, h, w): grey becomes colour by repetition, colour grey by luma."""
     if values.ndim == 2:
         return values.expand(wanted, *values.shape)
-    if values.ndim == 3 and values.shape[-1] == wanted:
+    if values.shape[-1] == wanted:
         return values.permute(2, 0, 1)
-    if values.ndim == 3 and (values.shape[-1], wanted) == (3, 1):
-        return (values @ values.new_tensor(LUMA))[None]
-    raise ValueError(f"pixels of shape {tuple(values.shape)}, expected (height, width) or (height, width, {wanted})")
+    return (values @ values.new_tensor(LUMA))[None]

@@ -9,25 +9,31 @@ from itertools import groupby
 from pathlib import Path
 
 SHOWN = 5
+LONGEST = 600
+"""Characters of one problem; of a longer one the middle is left out."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A mistake: `what` is wrong, `where` (a column or an argument), of which `kind`, on which `lines` (none: all of it)."""
+    """A mistake: `what` is wrong, `where` (a column or an argument), of which `kind`, on which `lines` (none: all of it).
+
+    `counted`: what they are the numbers of, the lines of a file or the rows of a table.
+    """
 
     where: str
     kind: str
     what: str
     lines: tuple[int, ...]
+    counted: str = "line"
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}{_on_lines(self.lines)}"
+        return f"{self.where}: {self.what}{_on_lines(self.lines, self.counted)}"
 
 
 class TableError(ValueError):
-    """Everything wrong with the table at `path`: `problems` has it all, the message at most five of a kind."""
+    """Everything wrong with the table at `path`, or called so: `problems` has it all, the message at most five of a kind."""
 
-    def __init__(self, path: Path, problems: list[Problem]) -> None:
+    def __init__(self, path: Path | str, problems: list[Problem]) -> None:
         self.problems = problems
         ordered = sorted(problems, key=lambda problem: (problem.where, problem.kind))
         lines = []
@@ -40,14 +46,15 @@ class TableError(ValueError):
 
 
 class Problems:
-    """Collects what is wrong with the table at `path`."""
+    """Collects what is wrong with the table at `path`, or called so; `counted` is what its lines are."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path | str, counted: str = "line") -> None:
+        self._path, self._counted = path, counted
         self._lines: dict[tuple[str, str, str], list[int]] = {}
 
     def add(self, where: str, kind: str, what: str, line: int | None = None) -> None:
         """Note a mistake; the same one on another line is the same problem."""
+        what = what if len(what) <= LONGEST else f"{what[: LONGEST // 2]} ... {what[-LONGEST // 2 :]}"
         lines = self._lines.setdefault((where, kind, what), [])
         if line is not None:
             lines.append(line)
@@ -55,11 +62,12 @@ class Problems:
     def check(self) -> None:
         """Raise TableError if anything was noted."""
         if self._lines:
-            raise TableError(self._path, [Problem(*key, tuple(lines)) for key, lines in self._lines.items()])
+            found = [Problem(*key, tuple(lines), self._counted) for key, lines in self._lines.items()]
+            raise TableError(self._path, found)
 
 
-def _on_lines(lines: tuple[int, ...]) -> str:
+def _on_lines(lines: tuple[int, ...], counted: str) -> str:
     if not lines:
         return ""
     more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return f" (line{'s' * (len(lines) > 1)} {', '.join(map(str, lines[:SHOWN]))}{more})"
+    return f" ({counted}{'s' * (len(lines) > 1)} {', '.join(map(str, lines[:SHOWN]))}{more})"

@@ -8,6 +8,10 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from causalimg.data.arrays import Normalise
+from causalimg.data.groups import digests, note_shared, note_spellings, texts
+from causalimg.data.problems import Problems
+from causalimg.data.spelling import folded, plain
 from causalimg.errors import check_known, unknown
 from causalimg.graph import Categorical, Graph, as_graph
 
@@ -19,7 +23,8 @@ class Table:
     `values`: variables by name, first dimension the rows: continuous float32 (rows,), categorical int64 level indices
     (rows,), images float32 (rows, channels, height, width). `masks`: structures by name, bool (rows, height, width).
     `extra`: columns that are no variables (patient, split, file), as text. `filled`: the variables that the file lacked, each
-    with what measured it: ``"masks"``, or the kind of reader.
+    with what measured it: ``"masks"``, or the kind of reader. `lines`: where in the CSV file each row starts; empty for rows
+    from elsewhere. `normalise`: what was done to the pixels of each image when it was read.
     Raises ValueError where a value is no variable, or columns differ in length.
     """
 
@@ -28,11 +33,14 @@ class Table:
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
     filled: Mapping[str, str] = field(default_factory=dict)
+    lines: Sequence[int] = ()
+    normalise: Normalise | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "graph", as_graph(self.graph))
         check_known("variable", self.values, self.graph)
         lengths = {name: len(column) for part in (self.values, self.masks, self.extra) for name, column in part.items()}
+        lengths |= {"lines": len(self.lines)} if self.lines else {}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of different length: {lengths}")
 
@@ -60,29 +68,36 @@ class Table:
             values={name: column[chosen] for name, column in self.values.items()},
             masks={name: column[chosen] for name, column in self.masks.items()},
             extra={name: [column[i] for i in at] for name, column in self.extra.items()},
+            lines=[self.lines[i] for i in at] if self.lines else (),
         )
 
     def where(self, **wanted: object) -> "Table":
         """The rows with these levels and extra columns: ``table.where(split="train", sex="female")``.
 
+        Spaces about a value don't count, nor how Unicode composes a letter.
         Raises ValueError, with the nearest name, for a column or a value that the table does not have.
         """
         keep = torch.ones(len(self), dtype=torch.bool)
         for column, value in wanted.items():
-            labels = self._labels(column)
-            check_known(f"value of {column}", [str(value)], labels)
-            keep &= torch.tensor([label == str(value) for label in labels])
+            labels = [plain(str(label)) for label in self._labels(column)]
+            check_known(f"value of {column}", [plain(str(value))], labels)
+            keep &= torch.tensor([label == plain(str(value)) for label in labels], dtype=torch.bool)
         return self.rows(keep)
 
     def split(self, by: str, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0) -> tuple["Table", ...]:
         """The table in parts that share no value of the column `by`: ``train, val, test = table.split(by="patient")``.
 
         `fractions` are of the distinct values (patients, not images), drawn with `seed`. Raises ValueError where they don't
-        sum to 1, or a part would be empty.
+        sum to 1, or a part would be empty; TableError, with the rows, where parts could share a patient or an image: a value
+        is empty, two are one but for case and spaces, or one image is that of two.
         """
-        if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        if not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-6):
             raise ValueError(f"fractions must be positive and sum to 1, got {tuple(fractions)}")
         labels = self._labels(by)
+        problems = self._problems(f"rows can't be split by {by!r}")
+        note_spellings(by, labels, self._numbers, problems)
+        note_shared(by, labels, self._digests(), self._numbers, problems)
+        problems.check()
         groups = sorted(set(labels))
         random.Random(seed).shuffle(groups)
         cuts = [round(share * len(groups)) for share in accumulate(fractions, initial=0.0)]
@@ -91,10 +106,33 @@ class Table:
             raise ValueError(f"{len(groups)} values of {by!r} are too few to be split in {tuple(fractions)}")
         return tuple(self.rows(torch.tensor([label in part for label in labels])) for part in parts)
 
+    def check_apart(self, column: str = "split", by: str = "patient") -> None:
+        """Raise TableError, with the rows, where two values of `column` (train, test) share one of `by` or an image.
+
+        For parts that the table came with; those of `split` share none.
+        """
+        problems = self._problems(f"the rows of {column!r} are not apart")
+        groups = {by: [folded(label) for label in texts(self._labels(by))], **self._digests()}
+        note_spellings(column, self._labels(column), self._numbers, problems)
+        note_spellings(by, self._labels(by), self._numbers, problems)
+        note_shared(column, self._labels(column), groups, self._numbers, problems)
+        problems.check()
+
+    @property
+    def _numbers(self) -> Sequence[int]:
+        return self.lines or range(len(self))
+
+    def _problems(self, what: str) -> Problems:
+        return Problems(what, counted="line" if self.lines else "row")
+
+    def _digests(self) -> dict[str, list[str]]:
+        return {name: digests(self.values[name]) for name in self.graph.images if name in self.values}
+
     def _labels(self, column: str) -> Sequence[str]:
         """A column as text."""
-        if column in self.extra:
-            return self.extra[column]
+        names = {plain(name): name for name in self.extra}
+        if plain(column) in names:
+            return self.extra[names[plain(column)]]
         levels = {name: v.levels for name, v in self.graph.variables.items() if isinstance(v, Categorical)}
         if column in self.values and column in levels:
             return [levels[column][i] for i in self.values[column].tolist()]

@@ -2,6 +2,8 @@
 
 from collections.abc import Container, Mapping, Sequence
 from keyword import iskeyword
+from typing import Any
+from unicodedata import normalize
 
 import networkx as nx
 
@@ -30,18 +32,28 @@ ARGUMENTS = {
     "weights",
     "particles",
     "confounding",
+    "support",
+    "warm_start",
 }
 """Attributes of a graph, and arguments of methods that take variables by name."""
 
 
 def resolved(title: str, written: Written, taken: Container[str]) -> dict[str, Variable]:
     """The variables by name, with parents by name. Raises ValueError for an unfit name (`taken` are) and unknown parents."""
+    raw, written = dict(written), [(_in_nfc(name), variable) for name, variable in written]
     variables = dict(written)
+    if alike := [name for name in raw if name != _in_nfc(name) and _in_nfc(name) in raw]:
+        raise ValueError(f"{title}.{_in_nfc(alike[0])}: another variable has this name, but for how Unicode writes it")
     for name, variable in variables.items():
         _check_name(title, name, taken)
         if not isinstance(variable, Variable):
             raise TypeError(f"{title}.{name}: expected a variable, got {variable!r}")
     return {name: _with_named_parents(f"{title}.{name}", variable, written) for name, variable in variables.items()}
+
+
+def _in_nfc(name: Any) -> Any:
+    """As Python takes the names of a class."""
+    return normalize("NFC", name) if isinstance(name, str) else name
 
 
 def _check_name(title: str, name: object, taken: Container[str]) -> None:
@@ -61,8 +73,9 @@ def _with_named_parents(where: str, variable: Variable, written: Written) -> Var
 
 def _name_of(parent: str | Variable, written: Written) -> str:
     if isinstance(parent, str):
-        check_known("parent", [parent], [name for name, _ in written])
-        return parent
+        name: str = _in_nfc(parent)
+        check_known("parent", [name], [name for name, _ in written])
+        return name
     names = {name for name, variable in written if variable is parent}  # identity: two may be declared alike
     if len(names) != 1:
         what = f"one object named {' and '.join(sorted(names))}" if names else "not declared in this graph"

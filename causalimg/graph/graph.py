@@ -16,6 +16,7 @@ both ways.
 """
 
 import json
+import reprlib
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,8 @@ import yaml
 from causalimg.errors import check_given, check_known, located
 from causalimg.graph.declaration import Written, acyclic, resolved
 from causalimg.graph.quantities import Outlined, Quantity
+from causalimg.graph.spec import check_depth
+from causalimg.graph.text import parse_json, parse_yaml, read_text
 from causalimg.graph.variables import Continuous, Image, Unobserved, Variable
 
 if TYPE_CHECKING:
@@ -171,11 +174,18 @@ class Graph:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Graph":
-        """The graph that plain `data` describes. Raises ValueError on unknown kinds, fields and parents."""
+        """The graph that plain `data` describes; names are taken in NFC, as Python takes those of a class.
+
+        Raises ValueError on unknown kinds, fields and parents, and where data is nested too deep.
+        """
+        check_depth(data)
         if isinstance(data, Mapping):
             check_known("part of a graph", data, ("title", "variables"))
         if not isinstance(data, Mapping) or not isinstance(data.get("variables"), Mapping):
-            raise ValueError(f"expected a mapping of 'title' and 'variables', these by name; got {data!r}")
+            hint = ". For a file, say Path('...')" if isinstance(data, str) else ""
+            raise ValueError(
+                f"expected a mapping of 'title' and 'variables', these by name; got {reprlib.repr(data)}{hint}"
+            )
         title, written = str(data.get("title", "Graph")), []
         for name, variable in data["variables"].items():
             with located(f"{title}.{name}"):
@@ -188,8 +198,8 @@ class Graph:
 
     @classmethod
     def from_json(cls, text: str) -> "Graph":
-        """The graph that JSON text describes."""
-        return cls.from_data(json.loads(text))
+        """The graph that JSON text describes. Raises ValueError for other text, and one that is long or has a key twice."""
+        return cls.from_data(parse_json(text))
 
     def to_yaml(self) -> str:
         """The graph as YAML text."""
@@ -197,12 +207,16 @@ class Graph:
 
     @classmethod
     def from_yaml(cls, source: str | Path) -> "Graph":
-        """The graph that a YAML file (a `Path`) or YAML text describes."""
+        """The graph that a YAML file (a `Path`) or YAML text describes.
+
+        Raises ValueError, which names the file, for other text, and one that is long, has a key twice, or refers to itself.
+        """
+        if not isinstance(source, Path):
+            return cls.from_data(parse_yaml(source))
         try:
-            data = yaml.safe_load(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
-        except yaml.YAMLError as error:
-            raise ValueError(f"no YAML: {error}") from None
-        return cls.from_data(data)
+            return cls.from_data(parse_yaml(read_text(source)))
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
 
     def to_networkx(self) -> "nx.DiGraph[str]":
         """A `networkx.DiGraph`: nodes carry their variable's data (without parents), edges point from cause to effect."""

@@ -6,7 +6,9 @@ defined, so that a user's own kind makes the round trip like one of ours. No two
 the data would then be read as another kind than the one that wrote it.
 """
 
+import reprlib
 from collections.abc import Mapping
+from inspect import isabstract
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
@@ -15,13 +17,16 @@ from causalimg.errors import check_known, explain
 
 AnyClass = TypeVar("AnyClass", bound=type)
 
+DEEPEST = 12
+"""So many levels data may be nested; a graph and its mechanisms need about six. Networks within networks double at each."""
+
 
 class Spec(BaseModel):
     """Frozen data, checked when made. Raises ValueError: ``where: what`` lines, the nearest name for an unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         try:
             super().__init__(**data)
         except ValidationError as error:
@@ -49,6 +54,20 @@ def register(kinds: dict[str, AnyClass], cls: AnyClass) -> None:
     kinds[cls.__name__] = cls
 
 
+def check_depth(data: Any, left: int = DEEPEST) -> None:
+    """Raise ValueError where plain `data` is nested deeper than `DEEPEST`: reading it would not come to an end."""
+    if left < 0:
+        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    parts = list(data.values()) if isinstance(data, Mapping) else data
+    for part in parts if isinstance(parts, list | tuple) else ():
+        check_depth(part, left - 1)
+
+
+def concrete(kinds: Mapping[str, AnyClass]) -> dict[str, AnyClass]:
+    """Those of `kinds` that data may name: of abstract ones there is no instance."""
+    return {name: kind for name, kind in kinds.items() if not isabstract(kind)}
+
+
 class Kinded(Spec):
     """A spec whose concrete classes are found by name in its JSON: ``{"kind": "Area", ...}``."""
 
@@ -67,8 +86,8 @@ class Kinded(Spec):
         if isinstance(data, cls):
             return data
         if not isinstance(data, Mapping) or "kind" not in data:
-            raise ValueError(f"expected a {cls.__name__}, or a mapping with its 'kind', got {data!r}")
-        check_known(f"kind of {cls.__name__}", [data["kind"]], cls.kinds)
+            raise ValueError(f"expected a {cls.__name__}, or a mapping with its 'kind', got {reprlib.repr(data)}")
+        check_known(f"kind of {cls.__name__}", [data["kind"]], concrete(cls.kinds))
         kind = cls.kinds[data["kind"]]
         made = kind.__new__(kind)
         # Not kind(**fields): an __init__ of its own only lets a kind take its fields by position.

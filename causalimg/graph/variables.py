@@ -2,6 +2,7 @@
 
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
+from unicodedata import normalize
 
 from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
@@ -116,7 +117,7 @@ class _Bounded(Variable):
     @property
     def allowed(self) -> str:
         low, high = self.bounds
-        return f"a number in [{'-inf' if low is None else f'{low:g}'}, {'inf' if high is None else f'{high:g}'}]"
+        return f"a number in {'(-inf' if low is None else f'[{low:g}'}, {'inf)' if high is None else f'{high:g}]'}"
 
 
 class Continuous(_Bounded):
@@ -157,7 +158,10 @@ class Categorical(Variable):
     def _distinct(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
         if len(levels) < 2:
             raise ValueError(f"at least two levels are needed, got {levels!r}")
+        levels = tuple(normalize("NFC", level) for level in levels)
         for level in levels:
+            if not level or level != level.strip():
+                raise ValueError(f"the level {level!r} is empty, or begins or ends with a blank")
             if levels.count(level) > 1:
                 raise ValueError(f"duplicate level {level!r}")
         return levels
@@ -168,8 +172,9 @@ class Categorical(Variable):
 
     def encode(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
-            check_known(f"level of {name}", [value], self.levels)
-            return self.levels.index(value)
+            level = normalize("NFC", value)
+            check_known(f"level of {name}", [level], self.levels)
+            return self.levels.index(level)
         if isinstance(value, list | tuple):
             return [self.encode(name, one) for one in value]
         return value

@@ -43,6 +43,7 @@ class Area(OfStructure):
 
     units: ClassVar[tuple[str, ...]] = (MM2, PIXELS, FRACTION)
     growth: ClassVar[float] = 0.5
+    extensive: ClassVar[bool] = True
 
     __init__ = OfStructure.__init__
 
@@ -78,6 +79,7 @@ class Width(OfStructure):
 
     units: ClassVar[tuple[str, ...]] = (MM, PIXELS, FRACTION)
     growth: ClassVar[float] = 1.0
+    extensive: ClassVar[bool] = True
 
     __init__ = OfStructure.__init__
 
@@ -91,6 +93,7 @@ class Height(OfStructure):
 
     units: ClassVar[tuple[str, ...]] = (MM, PIXELS, FRACTION)
     growth: ClassVar[float] = 1.0
+    extensive: ClassVar[bool] = True
 
     __init__ = OfStructure.__init__
 

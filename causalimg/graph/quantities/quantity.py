@@ -42,14 +42,16 @@ class Quantity(Kinded):
 
     `units` are those it can be given in; one that begins with "mm" needs an image whose `spacing` is known. `steady` says
     whether exposure (brightness, contrast, noise) and small shifts of the whole image leave it as it is. `growth`: as which power
-    of the quantity its structures grow in length; 0 where they needn't. `moves`: whether they go elsewhere. `image` names the
-    image that is measured; needed only where the graph leaves a choice.
+    of the quantity its structures grow in length; 0 where they needn't. `moves`: whether they go elsewhere. `extensive`: whether
+    it is 0 of nothing, and largest where they fill the image. `image` names the image that is measured; needed only where the
+    graph leaves a choice.
     """
 
     units: ClassVar[tuple[str, ...]]
     steady: ClassVar[bool] = True
     growth: ClassVar[float] = 0.0
     moves: ClassVar[bool] = False
+    extensive: ClassVar[bool] = False
     by_position: ClassVar[tuple[str, ...]] = ()
     """The settings that are written without their name."""
     image: str | None = None

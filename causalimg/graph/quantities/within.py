@@ -76,6 +76,10 @@ class Within(Quantity):
         return self.quantity.moves
 
     @property
+    def extensive(self) -> bool:  # type: ignore[override]
+        return self.quantity.extensive
+
+    @property
     def structures(self) -> tuple[str, ...]:
         of = () if self.of is None else (self.of,)
         return tuple(dict.fromkeys(self.quantity.structures + of))

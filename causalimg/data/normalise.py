@@ -1,0 +1,75 @@
+"""What is done to the grey levels of images when they are read, so that it can be done again to those that come later."""
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from causalimg.data.arrays import Normalise, Pixels
+from causalimg.graph.spec import Spec
+
+
+class Percentile(Spec):
+    """Grey levels that mean the same in every image: its percentile `low` becomes 0 and `high` becomes 1.
+
+    What lies beyond is clipped. For scanners whose grey levels have no unit (magnetic resonance). Any function from an
+    image's pixels to pixels in [0, 1] can stand in its place. Raises ValueError for an image without contrast.
+    """
+
+    low: float = Field(1, ge=0, le=100)
+    high: float = Field(99, ge=0, le=100)
+
+    def __init__(self, low: float = 1, high: float = 99, **data: Any) -> None:
+        super().__init__(**{"low": low, "high": high, **data})
+
+    @model_validator(mode="after")
+    def _upright(self) -> "Percentile":
+        if not self.low < self.high:
+            raise ValueError(f"low={self.low:g} is not below high={self.high:g}")
+        return self
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        low, high = np.percentile(pixels.astype(np.float64), (self.low, self.high))
+        if not low < high:
+            raise ValueError(f"no contrast: its percentiles {self.low:g} and {self.high:g} are {low:g} and {high:g}")
+        stretched: Pixels = np.clip((pixels - low) / (high - low), 0, 1)
+        return stretched
+
+
+class Unsaved:
+    """A function to normalise by that was `code`, of which no file holds more than the name. Raises ValueError when called."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        raise ValueError(f"the model's images were normalised by {self.code}: import it, and say model.normalise = ...")
+
+
+def normalise_to_data(normalise: Normalise | None) -> Any:
+    """`normalise` as plain JSON data: a `Percentile` by its settings, other code by its name."""
+    if isinstance(normalise, Percentile):
+        return normalise.model_dump(mode="json")
+    if normalise is None or isinstance(normalise, Unsaved):
+        return normalise and {"code": normalise.code}
+    named = normalise if hasattr(normalise, "__qualname__") else type(normalise)
+    return {"code": f"{named.__module__}.{named.__qualname__}"}
+
+
+def normalise_from_data(data: Any) -> Normalise | None:
+    """What `normalise_to_data` described; other code than ours is `Unsaved`."""
+    if data is None:
+        return None
+    return Unsaved(str(data["code"])) if "code" in data else Percentile(**data)
+
+
+def normalise_of(*tables: Any) -> Normalise | None:
+    """What was done to the images of `tables`, of which the first counts; other columns than a `Table` tell nothing.
+
+    Raises ValueError where it was not the same.
+    """
+    done = [table.normalise for table in tables if hasattr(table, "normalise")]
+    said = [normalise_to_data(one) for one in done]
+    if any(one != said[0] for one in said):
+        raise ValueError(f"images were normalised in different ways: {said[0]}, and {said[-1]}")
+    return done[0] if done else None
