@@ -2,6 +2,7 @@
 
 from causalimg import testing as testing
 from causalimg.conformal import Conformal as Conformal
+from causalimg.data import Limits as Limits
 from causalimg.data import Percentile as Percentile
 from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError

@@ -88,7 +88,7 @@ class Conformal:
         """By what is read under do(name=target): mean and spread of the readings, and what they should be, (rows,) each."""
 
         def ask(part: tuple[World, Tensor]) -> dict[str, tuple[Tensor, ...]]:
-            asked: dict[str, Any] = {name: part[1], "particles": self.particles}
+            asked: dict[str, Any] = {name: part[1], "particles": self.particles, "support": "allow"}
             answer = self.model.do(part[0], **asked).read_by(self._read)
             return {n: (answer.measured[n], answer.reading_spread(n), answer[n]) for n in self.names}
 

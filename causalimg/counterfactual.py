@@ -16,6 +16,7 @@ from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
 from causalimg.intervals import AllScores, reach_of
 from causalimg.scm import Outline
+from causalimg.support import UNUSUAL, Support, Unusual, raise_or_warn
 from causalimg.values import World, limits, widen
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 
@@ -27,7 +28,7 @@ class Counterfactual(Mapping[str, Tensor]):
 
     `factual` is the world that was, `action` what was set, `measured` what the model's readers read off the new images.
     A question about one item without a batch dimension is answered without one (`single`). `world`: all draws of every answer,
-    (n * draws, ...), answer by answer.
+    (n * draws, ...), answer by answer. `supports`: of the images that follow from what was set, where it is known.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Counterfactual(Mapping[str, Tensor]):
         *,
         draws: int = 1,
         single: bool = False,
+        supports: Mapping[str, Support] | None = None,
     ) -> None:
         n = max(map(len, world.values())) // draws
         self.graph = graph
         self._draws, self._set = draws, action
+        self._supports = dict(supports or {})
         self._scores: AllScores | None = None
         self._drawn = {name: value.unflatten(0, (n, draws)) for name, value in world.items()}
         self._world = {name: _middle(value) for name, value in self._drawn.items()}
@@ -152,7 +155,35 @@ class Counterfactual(Mapping[str, Tensor]):
     def _like(self, drawn: World, draws: int, readings: Readings) -> "Counterfactual":
         """An answer to the same question: other draws (n, draws, ...), or measured by others."""
         of = self.graph, self._was, self._set, {name: value.flatten(0, 1) for name, value in drawn.items()}, readings
-        return Counterfactual(*of, self._outline, draws=draws, single=self._single)
+        return Counterfactual(*of, self._outline, draws=draws, single=self._single, supports=self._supports)
+
+    @cached_property
+    def _support(self) -> Tensor | None:
+        """The least over the images, (n,)."""
+        each = [support.of_causes(self._world) for support in self._supports.values()]
+        return torch.stack(each).amin(0) if each else None
+
+    @property
+    def support(self) -> Tensor | None:
+        """How usual the causes of the images are together, (n,) in (0, 1]: the share of training rows that are as far from the
+        others (see `causalimg.support`). None where no image follows from what was set, or no model of it was fitted."""
+        return self._support[0] if self._support is not None and self._single else self._support
+
+    def nearest(self, k: int = 3) -> Tensor:
+        """The numbers of the `k` training rows whose causes of the image are nearest, nearest first: (n, k).
+
+        Raises ValueError where that is not known of one image (see `support`).
+        """
+        if len(self._supports) != 1:
+            raise ValueError(f"nearest training rows are known of {len(self._supports)} images here, and not of one")
+        (support,) = self._supports.values()
+        rows = support.nearest(self._world, k)
+        return rows[0] if self._single else rows
+
+    def check_support(self, unusual: Unusual = "warn") -> None:
+        """Warn of answers whose causes hardly occurred together in training; with "refuse", raise ValueError instead."""
+        named = self._supports.items()
+        raise_or_warn((one.complaint(image, self._world, self.action) for image, one in named), unusual)
 
     def plot(self, path: str | Path | None = None, image: str | None = None) -> Any:
         """Factual | counterfactual | difference of the first items, with the structures outlined; written to `path`.
@@ -172,7 +203,9 @@ class Counterfactual(Mapping[str, Tensor]):
         return Pictures(images, self._outline(images, image), captions, spread)
 
     def _caption(self, row: int) -> str:
-        return "\n".join(line for name in self.action for line in self._describe(name, row))
+        lines = [line for name in self.action for line in self._describe(name, row)]
+        unusual = self._support is not None and self._support[row] < UNUSUAL
+        return "\n".join([*lines, *["unusual: hardly seen in training"] * bool(unusual)])
 
     def _describe(self, name: str, row: int) -> Iterator[str]:
         variable = self.graph[name]

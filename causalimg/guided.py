@@ -28,6 +28,7 @@ from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.region import Region, Where
 from causalimg.scm import Factual
+from causalimg.support import Unusual
 from causalimg.values import World, widen
 
 RIDGE = 0.1
@@ -76,14 +77,24 @@ class Guided:
         return self.model.abduct(x, seed=seed, particles=particles)
 
     def do(
-        self, x: Any, /, *, seed: int = 0, particles: int = 1, region: Where = Region(), **interventions: Any
+        self,
+        x: Any,
+        /,
+        *,
+        seed: int = 0,
+        particles: int = 1,
+        region: Where = Region(),
+        support: Unusual = "warn",
+        **interventions: Any,
     ) -> Counterfactual:
         """See `CausalModel.do`; it doesn't warn of what the guide reads. Raises ValueError for a reader whose soft readings
         have no gradient."""
         factual = self.model.known(x, seed, particles)
         action = self.model.act(factual, **interventions)
         self.model.warn(name for name in action if name not in self.names)
-        return self.model.predict(factual, action, region=region, pulls=self._pull)
+        answer = self.model.predict(factual, action, region=region, pulls=self._pull)
+        answer.check_support(support)
+        return answer
 
     def _pull(self, image: str, values: World, parents: World, region: Tensor | None) -> Pull | None:
         """Of answers about items of which `values` were seen."""

@@ -12,19 +12,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from causalimg import storage
+from causalimg.configured import bounded
 from causalimg.confounding import Correlations, adjusted, tipping, warn_of_confounded
 from causalimg.counterfactual import Counterfactual
+from causalimg.data.arrays import Normalise
+from causalimg.data.images import image_of, open_picture
+from causalimg.data.normalise import normalise_from_data, normalise_of, normalise_to_data
 from causalimg.draws import Draws
 from causalimg.effects import Effects
 from causalimg.errors import check_known, warn
 from causalimg.fit import check_fitted, fit_mechanism, interruptible
-from causalimg.graph import Graph, as_graph
+from causalimg.graph import Graph, Image, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
 from causalimg.guidance.calibrate import calibrate
 from causalimg.guidance.finetune import expand, finetune, guiding_readers
@@ -32,10 +36,12 @@ from causalimg.guidance.sensitivity import Sensitivity, rows_to_ask, sensitivity
 from causalimg.mechanisms import Mechanism, default_mechanism
 from causalimg.mechanisms.mechanism import Weights
 from causalimg.readers.augment import Pose
+from causalimg.readers.held import held_readers
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.region import Region, Where
-from causalimg.scm import SCM, Factual, Pulls
+from causalimg.scm import SCM, Factual, Pulls, check_precision
+from causalimg.support import Support, Unusual, check_possible, from_tensors, supports_of, to_tensors
 from causalimg.training.history import History
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
@@ -54,6 +60,7 @@ def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mecha
     declared = as_graph(graph)
     check_known("variable", mechanisms, declared)
     chosen = {name: mechanisms.get(name) or default_mechanism(name, declared[name]) for name in declared}
+    check_precision(nn.Identity())
     with seeded(seed, torch.device("cpu")):
         bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
     return CausalModel(declared, bound, ReaderSet(declared, readers))
@@ -67,6 +74,8 @@ class CausalModel(SCM):
         self.readers = readers
         self.guided_by: list[str] = []  # fingerprints: who guided may not judge
         self.sensitivities: dict[str, Sensitivity] = {}  # by cause of an image, as the last training left it
+        self.supports: dict[str, Support] = {}  # by image: its causes, as the last fit saw them together
+        self.normalise: Normalise | None = None  # what was done to the pixels of the images that the last fit saw
 
     # -- training ------------------------------------------------------------------------------------------------------
 
@@ -79,6 +88,7 @@ class CausalModel(SCM):
         log: Path | None = None,
         checkpoint: Path | None = None,
         pose: Pose | None = None,
+        warm_start: bool = False,
         **recipes: Recipe,
     ) -> dict[str, History]:
         """Fit every mechanism by its `loss` (the likelihood, for all of ours); returns their histories.
@@ -93,18 +103,24 @@ class CausalModel(SCM):
         calibrated in the end, on what the model's readers read off its answers about held-out rows.
 
         Ctrl-C keeps what was learnt; the model answers, with a warning, until it is fitted to the end. After an error what was
-        being fitted is not fitted.
+        being fitted is not fitted. A model that is fitted is fitted on from its weights with `warm_start` only.
 
-        Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row; RuntimeError
-        where training diverged.
+        Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row, and for a
+        model that is fitted, without `warm_start`; RuntimeError where training diverged.
         """
         check_known("variable", recipes, self.graph)
+        check_precision(self)
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
+        if not warm_start and all(one.fitted and not one.interrupted for one in self.mechanisms.values()):
+            raise ValueError(
+                "this model is fitted: fit(..., warm_start=True) goes on from its weights; else compile one anew"
+            )
         logs = {name: None if log is None else log / f"{name}.jsonl" for name in self.graph}
         saved = {name: None if checkpoint is None else checkpoint / name for name in self.graph}
         poses = {name: pose if name in self.graph.images else None for name in self.graph}
         self.sensitivities = {}  # what was measured before means nothing of what is learnt now
+        self.supports, self.normalise = supports_of(self.graph, data), normalise_of(train, val)
         histories = {
             name: fit_mechanism(
                 mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name], saved[name]
@@ -151,7 +167,8 @@ class CausalModel(SCM):
         data = self.complete(train)
         held_out = None if val is None else self.complete(val)
         guides, before = guiding_readers(terms), (self.guided_by, self.sensitivities)
-        self.guided_by = [*self.guided_by, *map(fingerprint, guides)]  # from the first step on, whatever happens
+        marked = dict.fromkeys([*guides, *held_readers(*terms, sampler)])
+        self.guided_by = [*self.guided_by, *map(fingerprint, marked)]  # from the first step on, whatever happens
         self.sensitivities = {}
         try:
             history = finetune(
@@ -203,6 +220,7 @@ class CausalModel(SCM):
         region: Where = Region(),
         weights: Weights | None = None,
         confounding: Correlations | None = None,
+        support: Unusual = "warn",
         **interventions: Any,
     ) -> Counterfactual:
         """The world that would have been, had the variables been as `interventions` say.
@@ -217,15 +235,20 @@ class CausalModel(SCM):
         `particles`: so many draws of what abduction leaves open; the answer is their mean, and says their spread. `confounding`:
         what the answer would be, had an unobserved cause correlated the noises of a number and its parent so, such as
         ``{("age", "lv_area"): 0.3}``; all parents of the one must be parents of the other (see `causalimg.confounding`).
+        `support`: whether to "warn" of answers whose causes hardly occurred together in training, to "refuse" them, or to "allow"
+        them (see `Counterfactual.support`).
 
-        Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, variables that are neither given
-        nor readable, a model that is not fitted, and `confounding` of which nothing can be said. Warns where the image ignores
-        what is set (see `sensitivities`), and where something unobserved is behind what was learnt (see `Graph.confounded`).
+        Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, an area or a length that no image
+        holds, variables that are neither given nor readable, a model that is not fitted, `confounding` of which nothing can be
+        said, and what `support` refuses. Warns where the image ignores what is set (see `sensitivities`), and where something
+        unobserved is behind what was learnt (see `Graph.confounded`).
         """
         factual = self.known(x, seed, particles)
         action = self.act(factual, **interventions)
         self.warn(action, confounding or ())
-        return self.predict(factual, action, region=region, weights=weights, confounding=confounding)
+        answer = self.predict(factual, action, region=region, weights=weights, confounding=confounding)
+        answer.check_support(support)
+        return answer
 
     def effects(
         self, x: Any, /, *, seed: int = 0, particles: int = 1, region: Where = Region(), **interventions: Any
@@ -241,7 +264,9 @@ class CausalModel(SCM):
         self.warn(action)
         self._check_answerable(factual, action)
         worlds = self.paths(factual, action, region)
-        return Effects(*(self._counterfactual(factual, action, world) for world in worlds))
+        effects = Effects(*(self._counterfactual(factual, action, world) for world in worlds))
+        effects.total.check_support()
+        return effects
 
     def tipping(self, x: Any, /, *, seed: int = 0, **interventions: Any) -> dict[str, Tensor]:
         """How strong an unobserved common cause would have to be to explain away the effects of `interventions`.
@@ -276,8 +301,10 @@ class CausalModel(SCM):
     def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
         """What was seen, completed by the readers, with the noise that explains it, or so many draws of it. Ask it as often as
         you like: an image is encoded once, when the first answer needs it."""
+        check_precision(self)
         given = x if hasattr(x, "keys") else {self._only_image(): x}
         known, single = columns(self.graph, given, self.device)
+        known = {name: value.clone() for name, value in known.items()}  # what is the user's may change
         draws = Draws.of({name: known[name] for name in self.graph if name in known}, seed, particles)
         return Factual(self, self._filled(known), outline=self.readers.outlines, single=single, draws=draws)
 
@@ -286,9 +313,11 @@ class CausalModel(SCM):
         the number of questions where `factual` is one item."""
         check_variables(self.graph, interventions)
         given = {
-            name: value(factual.values[name]) if callable(value) else value for name, value in interventions.items()
+            name: value(factual.values[name].clone()) if callable(value) else value
+            for name, value in interventions.items()
         }
-        action, _ = columns(self.graph, given, self.device)
+        action = {name: value.clone() for name, value in columns(self.graph, given, self.device)[0].items()}
+        check_possible(self.graph, action)
         for name, value in action.items():
             if len(value) not in (1, factual.n) and factual.n != 1:
                 raise ValueError(f"do({name}=...): {len(value)} values for {factual.n} items")
@@ -325,16 +354,28 @@ class CausalModel(SCM):
 
     def _counterfactual(self, factual: Factual, action: World, world: World) -> Counterfactual:
         of = self.graph, factual.values, action, world, self._read, self.readers.outlines
-        return Counterfactual(*of, draws=factual.draws.particles, single=factual.single)
+        follow = self.graph.descendants(*action) - action.keys()
+        supports = {image: support for image, support in self.supports.items() if image in follow}
+        return Counterfactual(*of, draws=factual.draws.particles, single=factual.single, supports=supports)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one."""
+        check_precision(self)
         action, _ = columns(self.graph, do or {}, self.device)
+        check_possible(self.graph, action)
         for name, value in action.items():
             if len(value) not in (1, n):
                 raise ValueError(f"do({name}=...): {len(value)} values for {n} samples")
         check_fitted(self.mechanisms, self.graph.variables.keys() - action.keys())
         return self.draw(n, action, seed)
+
+    def read_image(self, path: str | Path) -> Tensor:
+        """An image from a file, (channels, height, width), brought to the graph's size and normalised as those of `fit` were.
+
+        Raises what `read_table` says of a file, and ValueError where no file holds how it is to be normalised.
+        """
+        variable = cast(Image, self.graph[self._only_image()])
+        return image_of(open_picture(Path(path)), variable, self.normalise)
 
     def measure(self, world: Columns | Tensor) -> World:
         """What the readers read off the images of `world` (or off an image), hard, in declared units."""
@@ -397,8 +438,9 @@ class CausalModel(SCM):
             "readers": [r.to_data() if r.portable else {"code": r.describe()} for r in self.readers.readers],
             "guided_by": self.guided_by,
             "sensitivities": {name: one._asdict() for name, one in self.sensitivities.items()},
+            "normalise": normalise_to_data(self.normalise),
         }
-        storage.write(folder, spec, self.state_dict())
+        storage.write(folder, spec, self.state_dict() | to_tensors(self.supports))
 
     @classmethod
     def load(cls, folder: str | Path, *readers: Reader) -> "CausalModel":
@@ -411,15 +453,19 @@ class CausalModel(SCM):
         if "graph" not in spec:
             raise ValueError(f"{folder} holds no model{': Ensemble.load reads it' if 'models' in spec else ''}")
         graph = Graph.from_data(spec["graph"])
-        mechanisms = {name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()}
+        with bounded(str(folder), parameters=sum(tensor.numel() for tensor in tensors.values())):
+            mechanisms = {
+                name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()
+            }
         if (code := [data["code"] for data in spec["readers"] if "code" in data]) and not readers:
             raise ValueError(f"{folder}: no file holds {', '.join(code)}: pass all readers, load(folder, *readers)")
         model = cls(
             graph, mechanisms, ReaderSet(graph, readers or [Reader.from_data(data) for data in spec["readers"]])
         )
+        model.supports, tensors = from_tensors(graph, tensors)
         if readers:
             tensors = model._with_own_readers(folder, tensors)
         storage.load_into(model, folder, tensors)
-        model.guided_by = spec["guided_by"]
+        model.guided_by, model.normalise = spec["guided_by"], normalise_from_data(spec["normalise"])
         model.sensitivities = {name: Sensitivity(**one) for name, one in spec["sensitivities"].items()}
         return model

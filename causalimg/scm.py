@@ -127,6 +127,19 @@ class Rows(Factual):
         return value if len(value) == 1 else value.repeat_interleave(self.particles, dim=0)
 
 
+def check_precision(module: nn.Module) -> None:
+    """Raise ValueError where `module` or torch itself is not set to float32, in which values are."""
+    found = {parameter.dtype for parameter in module.parameters()}
+    if found and torch.float32 not in found:
+        raise ValueError(
+            f"the model's weights are {', '.join(map(str, found))}: values are float32, call model.float()"
+        )
+    if torch.get_default_dtype() != torch.float32:
+        raise ValueError(
+            f"torch makes {torch.get_default_dtype()} by default: values are float32, call torch.set_default_dtype(torch.float32)"
+        )
+
+
 class SCM(nn.Module):
     """`mechanisms`, bound and by name, one for each variable of `graph`."""
 

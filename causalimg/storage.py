@@ -16,17 +16,20 @@ from secrets import token_hex
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 SPEC = "spec.json"
 
-FORMAT = 3
+FORMAT = 4
 """The version of the format. It goes up when a folder of an older version can't be read as it is any more."""
 
 HOUR = 3600.0
 TENSORS = re.compile(r"[0-9a-f]{32}\.safetensors|tensors\.safetensors")
 """What files of tensors are called, by this version of the format and before; no other file is read or removed."""
+
+DIGITS = 32
+"""So many hex digits of a digest are written down."""
 
 STRAY = ".causalimg-"
 """So begins what `write` leaves where it is killed."""
@@ -62,16 +65,28 @@ def read(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     folder = Path(folder)
     named = _named(folder)
-    path = folder / named["tensors"]
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no {path.name}, which {SPEC} names")
-    if _digest_of_file(path) != path.stem:
+    while True:
+        try:
+            tensors = _tensors(folder / named["tensors"])
+        except FileNotFoundError:
+            before, named = named, _named(folder)
+            if named == before:
+                raise
+            continue  # it was written anew meanwhile
+        return {name: value for name, value in named.items() if name not in OWN}, tensors
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        whole = path.read_bytes()  # at once: it may be removed meanwhile
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path.parent} holds no {path.name}, which {SPEC} names") from None
+    if sha256(whole).hexdigest()[:DIGITS] != path.stem:
         raise ValueError(f"{path} was changed or cut short after it was saved: save the model again")
     try:
-        tensors = load_file(path)
+        return load(whole)
     except SafetensorError as error:
         raise ValueError(f"{path} holds no tensors: {error}") from None
-    return {name: value for name, value in named.items() if name not in OWN}, tensors
 
 
 def load_into(module: nn.Module, folder: str | Path, tensors: Mapping[str, Tensor]) -> None:
@@ -161,9 +176,18 @@ def _put(folder: Path, make: Callable[[Path], object], name_of: Callable[[Path],
             os.fsync(file.fileno())
         name = name_of(fresh)
         fresh.replace(folder / name)
+        _sync(folder)
     finally:
         fresh.unlink(missing_ok=True)
     return name
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in `folder` on the disk, too, where the system can say so."""
+    if directory := getattr(os, "O_DIRECTORY", 0):
+        handle = os.open(folder, os.O_RDONLY | directory)
+        os.fsync(handle)
+        os.close(handle)
 
 
 def _sweep(folder: Path, before: str, keep: str) -> None:
@@ -185,9 +209,9 @@ def _is_left(path: Path) -> bool:
 
 def _digest(data: Any) -> str:
     """Of plain JSON data."""
-    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
 
 def _digest_of_file(path: Path) -> str:
     with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()[:32]
+        return file_digest(file, "sha256").hexdigest()[:DIGITS]

@@ -5,9 +5,12 @@ A nest is a tensor, or a mapping, tuple or NamedTuple of nests. The first dimens
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
+from reprlib import repr as brief
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import torch
+from numpy import float64
+from numpy.ma import MaskedArray
 from torch import Tensor
 
 from causalimg.errors import check_known
@@ -60,18 +63,31 @@ def check_variables(graph: Graph, names: Iterable[str]) -> None:
 
 def column(name: str, variable: Variable, value: Any, device: torch.device | str = "cpu") -> Tensor:
     """One variable's value or values as a checked tensor, with or without a batch dimension."""
-    encoded = variable.encode(name, value)
-    try:
-        tensor = torch.as_tensor(encoded, device=device)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{name}: expected {variable.allowed}, got {value!r}") from None
-    shape = variable.value_shape
+    tensor, shape = _numbers(name, variable, value), variable.value_shape
     if tensor.ndim not in (len(shape), len(shape) + 1) or tensor.shape[tensor.ndim - len(shape) :] != shape:
         raise ValueError(
             f"{name}: expected shape {shape} or (batch, {', '.join(map(str, shape))}), got {tuple(tensor.shape)}"
         )
     check_allowed(name, variable, tensor)
-    return tensor.long() if variable.discrete else tensor.float()
+    if variable.discrete:
+        return tensor.long().to(device)
+    if (beyond := tensor.float().isinf()).any():
+        raise ValueError(f"{name}: {tensor[beyond][0].item():g} is beyond what float32 holds, 3.4e38")
+    return tensor.float().to(device)
+
+
+def _numbers(name: str, variable: Variable, value: Any) -> Tensor:
+    """`value` as a dense tensor of real numbers. Raises TypeError for what is none."""
+    if isinstance(value, MaskedArray):
+        raise TypeError(f"{name}: a masked array hides what is missing: fill it, or leave its rows out")
+    encoded = variable.encode(name, value)
+    try:
+        tensor = torch.as_tensor(float64(encoded) if isinstance(encoded, float) else encoded)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise TypeError(f"{name}: expected {variable.allowed}, got {brief(value)}") from None
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise TypeError(f"{name}: expected {variable.allowed}, got {brief(value)}, {tensor.dtype}")
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
 
 
 def check_allowed(name: str, variable: Variable, tensor: Tensor) -> None:

@@ -8,8 +8,8 @@ from causalimg.intervals import Scores, reach_of
 
 GRAPH = ci.Graph.of(
     age=ci.Continuous(bounds=(0, 100)),
-    area=ci.Continuous(bounds=(0, 400), unit="px", measured=ci.Area("a")),
-    mass=ci.Continuous(bounds=(0, 400), unit="px", measured=ci.Area("b"), parents=["area"]),
+    area=ci.Continuous(bounds=(0, 400), unit="grey", measured=ci.MeanIntensity("a")),
+    mass=ci.Continuous(bounds=(0, 400), unit="grey", measured=ci.MeanIntensity("b"), parents=["area"]),
     x=ci.Image(parents=["age", "area", "mass"], shape=(2, 1, 1), bounds=(None, None)),
 )
 BIAS = 1.1

@@ -164,7 +164,7 @@ def test_an_error_in_fine_tuning_leaves_the_model_as_it_was():
 def test_after_an_error_in_fit_what_was_being_fitted_refuses_to_answer():
     made = as_if_fitted(model(after=30, what="error"))
     with pytest.raises(ZeroDivisionError):
-        made.fit(lamps(), **SHORT)
+        made.fit(lamps(), warm_start=True, **SHORT)
     assert gain(made) == 0
     with pytest.raises(ValueError, match="x is not trained"):
         made.do(lamps(2), level=0.5)
@@ -188,14 +188,25 @@ def test_what_was_measured_before_is_forgotten_where_a_fit_fails():
     assert made.sensitivities
     made.mechanisms["x"].after, made.mechanisms["x"].what = 0, "error"
     with pytest.raises(ZeroDivisionError):
-        made.fit(lamps(), **SHORT)
+        made.fit(lamps(), warm_start=True, **SHORT)
     assert made.sensitivities == {}
+
+
+def test_a_model_that_is_fitted_is_fitted_on_where_it_is_told_to_alone():
+    made = model()
+    made.fit(lamps(), **SHORT)
+    before = gain(made)
+    with pytest.raises(ValueError, match=r"this model is fitted: fit\(..., warm_start=True\)"):
+        made.fit(lamps(), **SHORT)
+    assert gain(made) == before
+    made.fit(lamps(), warm_start=True, **SHORT)
+    assert gain(made) != before
 
 
 def test_an_earlier_log_is_set_aside(tmp_path):
     made = model()
     for _ in range(3):
-        made.fit(lamps(), log=tmp_path, **SHORT)
+        made.fit(lamps(), log=tmp_path, warm_start=True, **SHORT)
     assert {path.name for path in tmp_path.glob("x*")} == {"x.jsonl", "x.1.jsonl", "x.2.jsonl"}
     assert all(len(History.read_jsonl(path).rows) == 12 for path in tmp_path.glob("x*"))
 

@@ -28,6 +28,7 @@ LAYERS = (
     "scm",
     "draws",
     "region",
+    "support",
     "viz",
     "data",
     "testing",

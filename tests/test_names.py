@@ -53,6 +53,7 @@ MISTAKES = {
     "Area.image": lambda _: ci.Graph.of(
         a=ci.Continuous(unit="px", measured=ci.Area("a", image="imge")), image=ci.Image(shape=(1, 8, 8))
     ),
+    "Limits": lambda _: ci.Limits(pixel=3),
     "Width": lambda _: ci.Width("left_lung", imge="x"),
     "Height": lambda _: ci.Height("left_lung", imge="x"),
     "Centroid": lambda _: ci.Centroid("left_lung", axis="rwo"),

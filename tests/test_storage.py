@@ -18,7 +18,7 @@ import causalimg as ci
 from causalimg import storage
 
 SPEC, TENSORS = {"kind": "Blur", "sides": [1, 2]}, {"weight": torch.arange(3.0)}
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "3"))
 """So often saving is killed; `make faults` does it 60 times."""
 
 
@@ -54,13 +54,17 @@ def test_what_was_written_is_read(folder):
 @pytest.mark.parametrize("version", [1, 2, "3", 0])
 def test_another_format_is_refused_with_its_version_and_ours(folder, version):
     change(folder, format=version)
-    with pytest.raises(ValueError, match=rf"model: spec.json is of format {version!r}; this .* reads format 3$"):
+    with pytest.raises(
+        ValueError, match=rf"model: spec.json is of format {version!r}; this .* reads format {storage.FORMAT}$"
+    ):
         storage.read(folder)
 
 
 def test_a_folder_without_a_version_is_refused(folder):
     change(folder, format=None)
-    with pytest.raises(ValueError, match=r"model: spec.json says no version of its format; this .* reads format 3$"):
+    with pytest.raises(
+        ValueError, match=rf"model: spec.json says no version of its format; this .* reads format {storage.FORMAT}$"
+    ):
         storage.read(folder)
     (folder / storage.SPEC).write_text("[1]")
     with pytest.raises(ValueError, match="says no version of its format"):
@@ -202,6 +206,18 @@ def test_killed_at_any_moment_a_folder_is_what_it_was_or_what_it_was_to_be(folde
         saving.communicate()
         spec, tensors = storage.read(folder)
         assert (tensors["n"] == spec["n"]).all()
+
+
+def test_what_is_read_while_it_is_written_is_whole(folder):
+    with subprocess.Popen([sys.executable, "-c", SAVING, str(folder)], stdout=subprocess.PIPE) as saving:
+        assert saving.stdout.readline() == b"ready\n"
+        seen, until = set(), time.monotonic() + 60
+        while len(seen) < 5 and time.monotonic() < until:
+            spec, tensors = storage.read(folder)
+            assert (tensors["n"] == spec["n"]).all() if "n" in spec else spec == SPEC
+            seen.add(spec.get("n"))
+        saving.kill()
+    assert len(seen) == 5
 
 
 FULL = """
