@@ -82,6 +82,7 @@ def fit_mechanism(
     checkpoint: Path | None = None,
 ) -> History:
     """Train one mechanism on the columns of `data`; with `val`, the weights that are best there stay. `checkpoint`: see `train`.
+    `recipe` overrides what it says of the mechanism's own.
 
     One without parameters has learnt all it can when it is prepared: its history is empty.
     """
@@ -94,7 +95,7 @@ def fit_mechanism(
     if next(trained.parameters(), None) is not None:
         held_out = None if val is None else {k: val[k] for k in family}
         validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
-        recipe = recipe or trained.recipe
+        recipe = (recipe or Recipe()).over(trained.recipe)
         about = weights | {
             "mechanism": mechanism.to_data(),
             "pose": pose and pose.model_dump(mode="json"),

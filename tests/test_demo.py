@@ -17,7 +17,9 @@ def run(monkeypatch, *words):
     return stop.value.code or 0
 
 
-@pytest.mark.filterwarnings("ignore:the image hardly follows:UserWarning")  # six steps teach nothing
+@pytest.mark.filterwarnings(
+    "ignore:the image hardly follows:UserWarning", "ignore:the guide .* reads:UserWarning"
+)  # six steps
 def test_the_demo_writes_its_figures_and_its_model_answers(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "demo", lambda out, **options: SMALL(out, patients=24, **options))
     out = tmp_path / "demo"

@@ -14,6 +14,7 @@ from causalimg.evaluation import effectiveness
 from causalimg.evaluation.change import dilate, grey_levels, neighbourhood
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image, Outlined, Within
 from causalimg.readers.reader import Reader, fingerprint
+from causalimg.readers.scores import worth
 
 SIZE = 32
 HALF = SIZE * SIZE // 2
@@ -199,6 +200,43 @@ def test_who_guided_may_not_judge_unless_that_is_said_loudly():
     assert "guided" not in effectiveness(Painter(), world(), Ruler(), ["left"]).table()
 
 
+def test_what_a_judge_cannot_tell_it_may_not_judge_unless_that_is_said_loudly():
+    with pytest.raises(
+        ValueError, match=r"can't tell left .*Train it longer; or leave the variable out.*allow_weak=True"
+    ):
+        effectiveness(Painter(), world(), Ruler(bias=2.0), ["left", "tone"])
+    assert effectiveness(Painter(), world(), Ruler(bias=2.0), ["tone"]).weak == (
+        "left",
+        "right",
+    )  # whose drift is no drift
+    result = effectiveness(Painter(), world(), Ruler(bias=2.0), ["left"], allow_weak=True)
+    assert "**The judge reads left, right no better" in result.table()
+    assert effectiveness(Painter(), world(), Ruler(), ["left"]).warning == ""
+
+
+def test_where_the_truth_does_not_vary_nothing_can_be_said_of_a_judge():
+    alone = {name: value[:1] for name, value in world().items()}
+    assert effectiveness(Painter(), alone, Ruler(bias=2.0)).weak == ()
+    values = world(12)
+    values["tone"] = torch.full((12,), 0.1)
+    assert "tone" not in effectiveness(Painter(), values, Ruler(bias=1.01)).weak
+
+
+@pytest.mark.parametrize(
+    ("read", "true", "discrete", "weak"),
+    [
+        ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], False, False),
+        ([2.0, 2.0, 2.0], [1.0, 2.0, 3.0], False, True),
+        ([torch.nan, 2.0, 3.0], [1.0, 2.0, 3.0], False, False),
+        ([torch.nan] * 3, [1.0, 2.0, 3.0], False, True),
+        ([0, 1, 1], [0, 0, 1], True, True),
+        ([0, 0, 1], [0, 0, 1], True, False),
+    ],
+)
+def test_what_is_no_nearer_than_the_mean_or_the_most_frequent_is_worth_nothing(read, true, discrete, weak):
+    assert worth(torch.tensor(read), torch.tensor(true), discrete).weak == weak
+
+
 def test_mistakes_are_named():
     values = world()
     with pytest.raises(ValueError, match=r"unknown target 'lefft'\. Did you mean 'left'"):
@@ -218,7 +256,7 @@ def test_table_and_data_hold_the_same_numbers():
     assert left.startswith("| left [px] | ")
     assert str(result["left"].error) in left
     assert kind.count("–") == 5
-    assert "150 items, 3 groups" in caption
+    assert "150 held-out items in 3 groups (patients)" in caption
     data = json.loads(json.dumps(result.to_data(), allow_nan=False))
     error = result["left"].error
     assert data["effects"]["left"]["error"] == {"value": error.value, "low": error.low, "high": error.high}

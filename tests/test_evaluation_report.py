@@ -182,7 +182,7 @@ HEARTS = HEART.sample(24)
 
 
 class BrightHeart(Reader):
-    """Reads a heart's cavity as all that is brighter than the middle."""
+    """Reads a heart's cavity as all that is brighter than the middle: far too large."""
 
     def can_read(self, graph):
         return ("lv_area",)
@@ -215,7 +215,7 @@ class Oracle:
 
 
 def test_the_truth_itself_has_no_distance_to_it():
-    truth = ci.evaluate(Oracle(), HEARTS, [BrightHeart()], phantom=HEART, **{"variables": ["lv_area"]}).truth["lv_area"]
+    truth = ci.evaluate(Oracle(), HEARTS, [BrightHeart()], phantom=HEART, allow_weak=True).truth["lv_area"]
     assert (truth.image.value, truth.region.value) == pytest.approx((0, 0), abs=1e-5)
     assert truth.ssim.value == pytest.approx(1)
     assert truth.idle_image.value > 1
@@ -224,7 +224,7 @@ def test_the_truth_itself_has_no_distance_to_it():
 
 
 def test_doing_nothing_is_as_far_from_the_truth_as_the_factual_image():
-    report = ci.evaluate([Oracle(0.0), Oracle(1.0)], HEARTS, [BrightHeart()], phantom=HEART)
+    report = ci.evaluate([Oracle(0.0), Oracle(1.0)], HEARTS, [BrightHeart()], phantom=HEART, allow_weak=True)
     truth = report.truth["lv_area"]
     assert truth.image.each == pytest.approx([truth.idle_image.value, 0.0], abs=1e-5)
     assert truth.region.each == pytest.approx([truth.idle_region.value, 0.0], rel=1e-4, abs=1e-5)
@@ -329,6 +329,36 @@ def test_a_guide_may_judge_only_if_that_is_said_and_then_every_page_says_it(tmp_
     assert report.to_data()["guided"]
     comparison = ci.Comparison({"none": ci.evaluate(Painter(), world(20), [Ruler()], **ONLY), "mine": report})
     assert "**mine: The judge guided this model" in comparison.table()
+
+
+def test_a_judge_that_cannot_tell_is_refused_or_every_page_says_it(tmp_path):
+    values, blurred = world(20), Ruler(bias=3.0)
+    with pytest.raises(
+        ValueError, match=r"can't tell left \(its error .* px, that of always saying the mean .* px\), right"
+    ):
+        ci.evaluate(Painter(), values, [blurred])
+    assert not ci.evaluate(Painter(), values, [blurred], variables=["kind"]).effectiveness["kind"].error.value
+    report = ci.evaluate(Painter(), values, [blurred], allow_weak=True, **ONLY)
+    assert "**The judge reads left, right no better than by always saying the same" in report.table()
+    assert '<p class="warning"><strong>The judge reads left' in report.write(tmp_path).read_text()
+    assert report.to_data()["weak"] == ["left", "right"]
+    assert "**The judge reads left, right no better" in ci.Comparison({"none": report}).table()
+    assert "no better" not in ci.evaluate(Painter(), values, [Ruler()], **ONLY).table()
+
+
+def test_patients_are_spoken_of_only_where_groups_are_given():
+    plain, grouped, single = (
+        ci.evaluate(Painter(), world(20), [Ruler()], groups=groups, **ONLY)
+        for groups in (None, list("abcde") * 4, range(20))
+    )
+    for report in (plain, ci.Comparison({"none": plain})):
+        assert "20 held-out items (every item counts by itself)" in report.table()
+        assert "(patients)" not in report.table()
+        assert "where patients repeat" in report.table()
+    assert "20 held-out items in 5 groups (patients)" in grouped.table()
+    assert "5 groups (patients)" in ci.Comparison({"none": grouped}).table()
+    assert "where patients repeat" not in single.table()
+    assert [report.to_data()["grouped"] for report in (plain, grouped, single)] == [False, True, True]
 
 
 def test_mistakes_are_named():
@@ -488,7 +518,7 @@ def test_the_cost_in_likelihood_is_relative_to_the_size_of_the_first(reports):
 
 def test_with_a_phantom_methods_are_compared_by_their_distance_to_the_truth():
     reports = {
-        name: ci.evaluate(Oracle(part), HEARTS, [BrightHeart()], phantom=HEART)
+        name: ci.evaluate(Oracle(part), HEARTS, [BrightHeart()], phantom=HEART, allow_weak=True)
         for name, part in (("idle", 0.0), ("all", 1.0))
     }
     table = ci.Comparison(reports).sections()[1].tables[0]

@@ -1,5 +1,7 @@
 """Guided fine-tuning: what it reaches, what it holds, what it leaves alone."""
 
+from functools import partial
+
 import pytest
 import torch
 from pydantic import Field
@@ -507,6 +509,7 @@ def test_outlines_are_what_any_guide_says(fitted):
         assert torch.equal(batch.outlines["disc"], batch.values["x"][:, 0] > 0.5)
 
 
+@pytest.mark.filterwarnings("ignore:the guide .* reads:UserWarning")  # random images show no area
 def test_an_edit_answers_to_what_is_set_and_to_what_follows_from_it(fitted, tmp_path):
     graph = ci.Graph.of(
         sex=ci.Categorical(levels=("f", "m")),
@@ -693,6 +696,47 @@ def test_a_reader_in_a_term_is_a_guide_even_if_the_term_does_not_say_so(fitted, 
     assert fingerprint(judge) in model.guided_by
     with pytest.raises(ValueError, match="guided this model"):
         ci.effectiveness(model, discs(seed=1), judge)
+
+
+@pytest.mark.parametrize("where", ["term", "distance", "sampler"])
+def test_a_reader_inside_a_users_function_is_a_guide(where, fitted, tmp_path):
+    model, judge = copy(fitted, tmp_path), Eye()
+    judge.sharpness.data.fill_(9.0)
+
+    def distance(reading, target, spread):
+        return (reading - target).abs() + 0 * judge.sharpness
+
+    def sampler(values, names):
+        judge.read(values["x"], model.graph, names)
+        return ci.Permuted()(values, names)
+
+    guidance = {"term": [Eye(), Eavesdropper(told=[partial(distance, spread=1)])]}
+    guidance |= {"distance": [ci.Target(Eye(), distance=distance)], "sampler": [Eye()]}
+    how = {"sampler": sampler} if where == "sampler" else {}
+    model.finetune(discs(), guidance=guidance[where], recipe=ci.Recipe(steps=1, batch=8), **how)
+    assert set(model.guided_by) == {fingerprint(Eye()), fingerprint(judge)}
+
+
+class Eavesdropper(ci.Term):
+    """Holds functions that it never calls."""
+
+    told: list
+
+    def __call__(self, imagined):
+        return 0 * imagined.image.mean((1, 2, 3))
+
+
+def test_a_guide_that_cannot_tell_is_warned_of(fitted, tmp_path):
+    model = copy(fitted, tmp_path)
+    with pytest.warns(UserWarning, match=r"the guide Blind\(\) reads area no better than by always saying the mean"):
+        model.finetune(discs(), guidance=[Blind()], recipe=ci.Recipe(steps=1, batch=8))
+
+
+class Blind(Eye):
+    """Reads the same off every image."""
+
+    def read(self, images, graph, names, *, soft=False):
+        return {name: 0 * super(Blind, self).read(images, graph, [name], soft=soft)[name] for name in names}
 
 
 class Sly(ci.Term):

@@ -1,5 +1,6 @@
 """Readers: what they read is what is there, softly and hard, before and after disk."""
 
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -9,8 +10,9 @@ from torch import nn
 
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
 from causalimg.readers import Augment, Classifier, Network, Pose, Reader, ReaderSet, Regressor, Segmentor, UNet
+from causalimg.readers.held import held_readers
 from causalimg.readers.reader_set import outlines, widened
-from causalimg.readers.scores import hold_out
+from causalimg.readers.scores import hold_out, number_scores, outline_scores
 from causalimg.readers.segmentor import TOLERANCE, gap, sharpness
 from causalimg.training.recipe import Recipe
 
@@ -235,6 +237,109 @@ def test_an_encoder_with_a_head_trains_and_survives_disk(reader, tmp_path):
     name = reader.can_read(Discs)[0]
     reader.fit(images, {name: labels[name]}, recipe=BRIEF).save(tmp_path)
     assert torch.equal(Reader.load(tmp_path).outputs(images), reader.outputs(images))
+
+
+def test_a_score_that_does_not_exist_is_none_and_costs_no_training(tmp_path):
+    images, zeros = discs(8)[0], torch.zeros(8)
+    held = (images, {"surface": zeros})
+    regressor = Regressor(Mean(), variables=("surface",)).fit(
+        images, {"surface": torch.arange(8.0)}, held, recipe=BRIEF
+    )
+    scores = regressor.fitted["scores"]["surface"]
+    assert scores["mae"] > 0
+    assert (scores["mape"], scores["r2"]) == (None, None)
+    assert regressor.report().split()[-2:] == ["–", "–"]
+    regressor.save(tmp_path)
+    assert Reader.load(tmp_path).fitted == regressor.fitted
+    nothing = {"disc": torch.zeros(8, 32, 32), "ground": torch.ones(8, 32, 32)}
+    assert "–" in wrapped().assess(images, nothing).report()
+
+
+def test_a_relative_error_is_over_what_is_not_zero():
+    assert number_scores(torch.tensor([1.0, 11.0, 18.0]), torch.tensor([0.0, 10.0, 20.0]))["mape"] == pytest.approx(10)
+    read, true = torch.ones(2, 4, 4, dtype=torch.bool), torch.ones(2, 4, 4, dtype=torch.bool)
+    read[0, 2:], true[1] = False, False
+    assert outline_scores(read, true)["area_mape"] == pytest.approx(50)
+    assert outline_scores(read, torch.zeros_like(true)) == {
+        "dice": 0.0,
+        "area_mape": None,
+        "area_median": None,
+        "area_bias": None,
+    }
+
+
+def test_what_cannot_be_scored_is_said_before_anything_is_trained():
+    images, masks = discs(8)
+    segmentor = wrapped()
+    gain = segmentor.network.gain.item()
+    labels = {"disc": masks, "ground": ~masks}
+    smaller = {name: mask[:, :8, :8] for name, mask in labels.items()}
+    for held in ((images, smaller), (images[:0], {name: mask[:0] for name, mask in labels.items()})):
+        with pytest.raises((ValueError, RuntimeError)):
+            segmentor.fit(images, labels, held, recipe=BRIEF)
+    assert segmentor.network.gain.item() == gain
+    with pytest.raises(ValueError, match="surface: row 2 is nan, not a number"):
+        Regressor(Mean(), variables=("surface",)).fit(images, {"surface": torch.tensor([1, 2, torch.nan] + [3.0] * 5)})
+
+
+def test_a_recipe_overrides_what_it_says_and_the_reader_keeps_the_rest(monkeypatch):
+    trained = {}
+    monkeypatch.setattr("causalimg.readers.neural.train", lambda step, data, recipe, **rest: trained.update(it=recipe))
+    images = discs(8)[0]
+    Regressor(Mean(), variables=("surface",)).fit(images, {"surface": torch.arange(8.0)}, recipe=Recipe(steps=3))
+    assert trained["it"] == Regressor.recipe.model_copy(update={"steps": 3})
+    assert trained["it"].lr != Recipe().lr
+
+
+def test_what_a_thing_holds_is_found_wherever_it_is():
+    reader = wrapped()
+
+    class Holder:
+        def __init__(self):
+            self.inner = {"deep": [(reader,)]}
+
+        def method(self):
+            return None
+
+    def closure():
+        return reader
+
+    def default(it=reader):
+        return it
+
+    for thing in (
+        reader,
+        [reader],
+        Holder(),
+        Holder().method,
+        closure,
+        default,
+        partial(print, it=reader),
+        lambda: reader,
+    ):
+        assert held_readers(thing) == [reader]
+    assert held_readers(by_a_global) == [GLOBAL]
+    assert held_readers(len, by_no_global, torch.nn.Linear(2, 2), STILL, Reader, None) == []
+    assert set(held_readers(Both(reader, GLOBAL))[1:]) == {reader, GLOBAL}  # a reader of readers holds them too
+
+
+GLOBAL = wrapped()
+
+
+def by_a_global():
+    return GLOBAL.structures
+
+
+def by_no_global():
+    return discs(1)
+
+
+class Both(Segmentor):
+    """A reader around two others."""
+
+    def __init__(self, *readers):
+        super().__init__(Threshold(), structures=("disc", "ground"))
+        self.readers = readers
 
 
 def test_groups_are_held_out_whole():

@@ -1,14 +1,17 @@
 import json
 import math
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
 import torch
+from test_model import Disc, Threshold, discs
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import causalimg as ci
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.randomness import batches
@@ -240,7 +243,40 @@ def test_the_rate_rises_linearly_then_falls_along_a_cosine_to_a_twentieth():
     assert learning_rate(Recipe(steps=10, warmup=0, lr=2.0), 10) == pytest.approx(0.1)
 
 
+def test_a_short_training_warms_up_for_a_quarter_of_its_steps_at_most():
+    short = Recipe(steps=8, warmup=100, lr=2.0)
+    assert [learning_rate(short, step) for step in (1, 2)] == pytest.approx([1.0, 2.0])
+    assert learning_rate(short, 8) == pytest.approx(0.1)
+    assert learning_rate(Recipe(steps=1, warmup=100, lr=2.0), 1) > 0.05
+    assert learning_rate(Recipe(steps=400, warmup=100, lr=2.0), 50) == pytest.approx(1.0)
+
+
+def test_a_recipe_overrides_what_was_given_and_keeps_the_rest():
+    own = Recipe(steps=3000, batch=64, lr=2e-3, warmup=100, ema=0.998, clip=1.0)
+    assert Recipe(steps=800).over(own) == own.model_copy(update={"steps": 800})
+    assert Recipe(lr=1e-3).over(own).lr == 1e-3  # said, although it is the default
+    assert Recipe().over(own) == own
+    assert Recipe(steps=5).over(Recipe(batch=2).over(own)) == own.model_copy(update={"steps": 5, "batch": 2})
+
+
 # --- what is skipped
+
+
+def test_fit_and_finetune_keep_of_a_mechanisms_own_recipe_what_they_are_not_told(monkeypatch):
+    trained = {}
+
+    def note(step, data, recipe, *, label, **rest):
+        trained[label] = recipe
+        return History()
+
+    for module in ("causalimg.fit", "causalimg.guidance.finetune"):
+        monkeypatch.setattr(import_module(module), "train", note)
+    model = ci.compile(Disc, x=ci.FlowMatching(widths=(4, 4), embedding=4, steps=1))
+    model.fit(discs(8), x=Recipe(steps=800), age=Recipe(steps=2))
+    model.finetune(discs(8), guidance=[Threshold()], recipe=Recipe(lr=1e-4))
+    assert trained["x"] == ci.FlowMatching.recipe.model_copy(update={"steps": 800})
+    assert trained["age"] == ci.ConditionalFlow.recipe.model_copy(update={"steps": 2})
+    assert trained["x, guided"] == ci.FlowMatching.tuning.model_copy(update={"lr": 1e-4})
 
 
 def test_a_step_with_a_wild_gradient_is_skipped_and_counted_and_spoils_no_mean():

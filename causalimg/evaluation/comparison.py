@@ -1,9 +1,9 @@
 """Methods side by side: reports by the same judges, of the same items and targets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,6 +14,8 @@ from causalimg.evaluation.page import Cell, Section, Table, markdown, number, nu
 from causalimg.evaluation.report import Report, dose_file, pictures_file
 from causalimg.evaluation.statistics import NONE, brief
 from causalimg.viz.curves import Curve, draw_dose_response
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,7 @@ class Comparison:
             *([self._doses()] if first.dose else []),
             *([self._metrics()] if any(report.metrics for report in self.reports.values()) else []),
             *([self._sureness()] if any(report.sureness for report in self.reports.values()) else []),
+            *([self._usualness()] if any(report.usualness for report in self.reports.values()) else []),
             Section("Pictures", PICTURES, figures=[pictures_file(name) for name in first.examples]),
         ]
 
@@ -98,13 +101,14 @@ class Comparison:
         judged = self._first.effectiveness
         models = ", ".join(f"{method} {report.effectiveness.models}" for method, report in self.reports.items())
         text = (
-            f"{len(self.reports)} methods were asked the same questions about the same {judged.n} held-out items in "
-            f"{judged.groups} groups (patients), and judged by {judged.judge}. Trainings per method: {models}; where there are "
-            "several, numbers are means over them, ± the standard deviation between them (lowest to highest). In brackets: 95 % "
-            "bootstrap intervals over groups."
+            f"{len(self.reports)} methods were asked the same questions about the same {judged.sample}, and judged by "
+            f"{judged.judge}. Trainings per method: {models}; where there are several, numbers are means over them, ± the "
+            f"standard deviation between them (lowest to highest). In brackets: 95 % bootstrap intervals over {judged.over}"
+            f"{'' if judged.grouped else ', which are too narrow where patients repeat'}."
         )
-        guided = [method for method, report in self.reports.items() if report.effectiveness.guided]
-        return Section("How they were judged", text, warning=f"{', '.join(guided)}: {GUIDED}" if guided else "")
+        guided = ", ".join(method for method, report in self.reports.items() if report.effectiveness.guided)
+        warnings = [f"{guided}: {GUIDED}" if guided else "", judged.weakness]
+        return Section("How they were judged", text, warning=" ".join(filter(None, warnings)))
 
     def _doses(self) -> Section:
         doses = self._first.dose
@@ -149,13 +153,19 @@ class Comparison:
         return Section("What was asked for, and what it cost", EFFECTS, [Table(heads, rows)])
 
     def _sureness(self) -> Section:
-        rows = [
-            ([Cell(effect.label), Cell(method, strong=True)], report.sureness[name])
+        return parts.sureness(["do", "method"], self._rows(lambda report: report.sureness))
+
+    def _usualness(self) -> Section:
+        return parts.usualness(["do", "method"], self._rows(lambda report: report.usualness))
+
+    def _rows(self, of: Callable[[Report], Mapping[str, T]]) -> list[tuple[list[Cell], T]]:
+        """A row for each question and method that has what is asked for, and its first cells."""
+        return [
+            ([Cell(effect.label), Cell(method, strong=True)], of(report)[name])
             for name, effect in self._first.effectiveness.effects.items()
             for method, report in self.reports.items()
-            if name in report.sureness
+            if name in of(report)
         ]
-        return parts.sureness(["do", "method"], rows)
 
     def _row(self, name: str, method: str) -> list[Cell]:
         report = self.reports[method]

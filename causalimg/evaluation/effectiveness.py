@@ -40,7 +40,8 @@ from causalimg.graph import Outlined
 from causalimg.readers.reader import Reader
 
 GUIDED = "The judge guided this model: these numbers flatter it."
-"""The warning where the refusal was overridden."""
+WEAK = "The judge reads {} no better than by always saying the same: its numbers of it mean nothing."
+"""The warnings where a refusal was overridden."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,9 @@ class Effect:
 class Effectiveness:
     """The effect of every intervention in `effects`, on `n` items of `groups` groups, as the reader `judge` sees it.
 
-    `floors`: the judge's own error on the factual images, of all that it reads. `models`: how many were averaged.
+    `floors`: the judge's own error on the factual images, of all that it reads. `models`: how many were averaged. `grouped`:
+    whether groups were given, or every item counts by itself. `weak`: what the judge reads no better than by always saying the
+    mean or, of levels, the most frequent.
     """
 
     effects: Mapping[str, Effect]
@@ -103,6 +106,8 @@ class Effectiveness:
     groups: int
     floors: Mapping[str, Deviation] = field(default_factory=dict)
     models: int = 1
+    grouped: bool = False
+    weak: Sequence[str] = ()
 
     def __getitem__(self, name: str) -> Effect:
         check_known("judged variable", [name], self.effects)
@@ -122,11 +127,32 @@ class Effectiveness:
         heads += ["drift of others %", "change, grey levels", "share outside"]
         return f"{Table(heads, [_cells(effect) for effect in self.effects.values()])}\n\n{self.caption()}\n"
 
+    @property
+    def warning(self) -> str:
+        """What is to be said loudest: that the judge guided the model, and what it can't tell. Empty where it is fit to judge."""
+        return " ".join(filter(None, [GUIDED if self.guided else "", self.weakness]))
+
+    @property
+    def weakness(self) -> str:
+        """What the judge can't tell, as a warning."""
+        return WEAK.format(", ".join(self.weak)) if self.weak else ""
+
+    @property
+    def sample(self) -> str:
+        """What the numbers are of, and their intervals over: ``130 held-out items in 8 groups (patients)``."""
+        counted = f"in {self.groups} groups (patients)" if self.grouped else "(every item counts by itself)"
+        return f"{self.n} held-out items {counted}"
+
+    @property
+    def over(self) -> str:
+        """What the intervals are over."""
+        return "groups" if self.grouped else "items"
+
     def caption(self) -> str:
         """What the numbers rest on."""
-        notes = [f"{self.n} items, {self.groups} groups, judge {self.judge}; in brackets, 95 % intervals over groups."]
-        if self.guided:
-            notes.insert(0, f"**{GUIDED}**")
+        notes = [f"{self.sample}, judge {self.judge}; in brackets, 95 % intervals over {self.over}."]
+        if self.warning:
+            notes.insert(0, f"**{self.warning}**")
         if self.models > 1:
             notes.append(f"Means of {self.models} models, ± the standard deviation between them (lowest to highest).")
         for effect in self.effects.values():
@@ -139,8 +165,8 @@ class Effectiveness:
         """The same as plain JSON data."""
         effects = {name: effect.to_data() for name, effect in self.effects.items()}
         floors = {name: floor.to_data() for name, floor in self.floors.items()}
-        about = {"judge": self.judge, "guided": self.guided, "n": self.n, "groups": self.groups, "models": self.models}
-        return {**about, "effects": effects, "floors": floors}
+        about = {name: getattr(self, name) for name in ("judge", "guided", "n", "groups", "grouped", "models")}
+        return {**about, "weak": list(self.weak), "effects": effects, "floors": floors}
 
 
 def _deviation(effect: Effect, other: str) -> Deviation:
@@ -165,19 +191,21 @@ def effectiveness(
     groups: Sequence[Hashable] | Tensor | None = None,
     seed: int = 0,
     allow_guide: bool = False,
+    allow_weak: bool = False,
 ) -> Effectiveness:
     """Set each of `targets` (default: all that `judge` reads) in turn, and let `judge` read the counterfactuals.
 
     `values` hold every variable of held-out items; of `n` of them, drawn with `seed` (default: all), each gets the value of
     another. `groups` says which items belong together (the patient of each): the intervals are over groups.
 
-    Raises ValueError for a judge that guided the model (unless `allow_guide`, which the table then says), for targets that
-    it doesn't read, for missing variables, and for groups that are not one for each item.
+    Raises ValueError for a judge that guided the model (unless `allow_guide`, which the table then says), for one that reads a
+    target no better than by always saying the mean (unless `allow_weak`, likewise), for targets that it doesn't read, for
+    missing variables, and for groups that are not one for each item.
     """
     judges = judges_of([model], [judge], allow_guide)
     items = choose(model.graph, values, judges.targets(targets), n, groups, seed)
-    measured = ask(model, items.values, items.targets, measures_of(judges))
-    return summary(judges, items, judges.read(items.values), [measured])
+    before = judges.read_factual(items.values, items.targets, allow_weak)
+    return summary(judges, items, before, [ask(model, items.values, items.targets, measures_of(judges))])
 
 
 def measures_of(judges: Judges) -> dict[str, Measure]:
@@ -205,7 +233,15 @@ def summary(
     all_models = _Summary(judges, items, before)
     effects = {name: all_models.effect(name, [each[name] for each in measured]) for name in items.targets}
     return Effectiveness(
-        effects, judges.name, judges.guided, len(items.rows), items.groups, all_models.floors, len(measured)
+        effects,
+        judges.name,
+        judges.guided,
+        len(items.rows),
+        items.groups,
+        all_models.floors,
+        len(measured),
+        items.grouped,
+        tuple(judges.weak(items.values, before)),
     )
 
 

@@ -22,6 +22,7 @@ from causalimg.evaluation.statistics import Estimate, mean, pool
 from causalimg.evaluation.sureness import sureness, sureness_of
 from causalimg.evaluation.truth import Truths, nearness, true_worlds, truth_of
 from causalimg.evaluation.unobserved import tippings
+from causalimg.evaluation.usual import support_of, usualness
 from causalimg.fit import row_nlls
 from causalimg.mechanisms.mechanism import likelihood_of
 from causalimg.readers.reader import Reader
@@ -41,6 +42,7 @@ def evaluate(
     particles: int = 1,
     seed: int = 0,
     allow_guide: bool = False,
+    allow_weak: bool = False,
 ) -> Report:
     """Judge `model`, or several trainings of it, on held-out items, and report.
 
@@ -52,10 +54,11 @@ def evaluate(
     themselves. Of a model without `mechanisms` (only `graph`, `guided_by` and `do`) there is no composition, null floor or
     likelihood.
 
-    Raises ValueError for a judge that guided a model (unless `allow_guide`, which the report then says), for no judge or
-    two of one variable, for variables that nobody reads, for missing values, for models of different graphs, for groups that
-    are not one for each item, for two metrics of one label, and for a metric whose numbers are not one for each item; TypeError
-    for `phantom` with a test that is not a sample.
+    Raises ValueError for a judge that guided a model (unless `allow_guide`, which the report then says), for one that reads one
+    of `variables` no better than by always saying the mean (unless `allow_weak`, likewise), for no judge or two of one variable,
+    for variables that nobody reads, for missing values, for models of different graphs, for groups that are not one for each
+    item, for two metrics of one label, and for a metric whose numbers are not one for each item; TypeError for `phantom` with a
+    test that is not a sample.
     """
     models = list(model) if isinstance(model, Sequence) else [model]
     judging = judges_of(models, judges, allow_guide)
@@ -64,12 +67,13 @@ def evaluate(
         raise ValueError("the models are of different graphs: only trainings of one model are averaged")
     values = test.values if isinstance(test, Sample) else {name: test[name] for name in test.keys()}  # noqa: SIM118
     items = choose(graph, values, judging.targets(variables), n, groups, seed)
-    truths, before = _truths(phantom, test, items), judging.read(items.values)
+    truths, before = _truths(phantom, test, items), judging.read_factual(items.values, items.targets, allow_weak)
     measures: dict[str, Measure] = {
         **measures_of(judging),
         "truth": nearness(truths),
         "metrics": partial(numbers_of, labelled),
         "sureness": sureness_of(judging),
+        "support": support_of,
         "examples": first_images,
     }
     measured = [ask(one, items.values, items.targets, measures, particles) for one in models]
@@ -84,6 +88,7 @@ def evaluate(
         dose=dose_responses(models, judging, items, seed),
         truth=truth_of(graph, items, truths, measured),
         sureness=sureness(items, measured),
+        usualness=usualness(graph, items, measured),
         tipping=tippings(models, items),
         nll=_likelihoods(models, items),
         examples=examples_of(judging, items, truths, measured[0]),

@@ -1,6 +1,10 @@
-"""Who judges: readers that did not guide the model, each of its own variables."""
+"""Who judges: readers that did not guide the model, each of its own variables, and that can tell.
 
-from collections.abc import Mapping, Sequence
+A reading that is on average farther from the truth than the mean of all items says nothing of an item. So what a judge reads so
+badly off the factual images, where the truth is known, it may not judge.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,8 +12,10 @@ from torch import Tensor
 from causalimg.errors import check_known
 from causalimg.evaluation.questions import BATCH, Answering
 from causalimg.graph import Graph
+from causalimg.readers.held import held_readers
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
+from causalimg.readers.scores import Worth, worth
 
 
 class Judges:
@@ -23,7 +29,7 @@ class Judges:
         marks = [(type(reader).__name__, fingerprint(reader)) for reader in readers]
         self.graph, self.readers = graph, ReaderSet(graph, readers).eval()
         self.name = ", ".join(f"{kind} {mark}" for kind, mark in marks)
-        self.guided = any(mark in guides for _, mark in marks)
+        self.guided = any(fingerprint(reader) in guides for reader in held_readers(*readers))
 
     def targets(self, names: Sequence[str] | None) -> list[str]:
         """`names`, or by default all that is read. Raises ValueError for one that is not, and for none."""
@@ -41,9 +47,39 @@ class Judges:
             name: value.cpu() for name, value in self.readers.read_all(images, self.readers.by_variable, BATCH).items()
         }
 
+    def read_factual(
+        self, values: Mapping[str, Tensor], asked: Iterable[str], allow_weak: bool = False
+    ) -> dict[str, Tensor]:
+        """`read`, of factual items that have these `values`.
+
+        Raises ValueError, unless `allow_weak`, where one of the variables `asked` is read no better than by always saying the
+        mean or, of levels, the most frequent.
+        """
+        read = self.read(values)
+        weak = self.weak(values, read)
+        refused = [f"{name} ({self._errors(name, weak[name])})" for name in asked if name in weak]
+        if refused and not allow_weak:
+            raise ValueError(
+                f"the judge ({self.name}) can't tell {', '.join(refused)}. Train it longer; or leave the variable out, with "
+                "variables=[...] (of `effectiveness`: targets=[...]); or say allow_weak=True, and the report says so too."
+            )
+        return read
+
+    def weak(self, values: Mapping[str, Tensor], read: Mapping[str, Tensor]) -> dict[str, Worth]:
+        """Of what was `read` off factual items that have these `values`, by variable, what says nothing of an item."""
+        found = {name: worth(one, values[name], self.graph[name].discrete) for name, one in read.items()}
+        return {name: one for name, one in found.items() if one is not None and one.weak}
+
     def outlines(self, images: Tensor, image: str) -> dict[str, Tensor]:
         """Every structure outlined on `images` (n, channels, height, width), the variable `image`: bool (n, height, width)."""
         return {name: mask.cpu() for name, mask in self.readers.outlines(images.to(self._device()), image).items()}
+
+    def _errors(self, name: str, errors: Worth) -> str:
+        """Both errors in words, in the variable's unit; of levels, in %."""
+        variable = self.graph[name]
+        own, same = (f"{error:.0%}" if variable.discrete else variable.say(error) for error in errors)
+        always = "the most frequent level" if variable.discrete else "the mean"
+        return f"its error on the factual items is {own}, that of always saying {always} {same}"
 
     def _device(self) -> torch.device:
         return next((parameter.device for parameter in self.readers.parameters()), torch.device("cpu"))
@@ -57,7 +93,7 @@ def judges_of(models: Sequence[Answering], readers: Sequence[Reader], allow_guid
     if not readers:
         raise ValueError("no judge: pass judges=[reader, ...], readers that did not guide the model")
     guides = [mark for model in models for mark in model.guided_by]
-    guiding = [mark for mark in map(fingerprint, readers) if mark in guides]
+    guiding = [mark for mark in dict.fromkeys(map(fingerprint, held_readers(*readers))) if mark in guides]
     if guiding and not allow_guide:
         raise ValueError(
             f"the judge ({', '.join(guiding)}) guided this model, and who guided may not judge. Fit another one, with "

@@ -12,9 +12,12 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from causalimg.conformal import Conformal
+from causalimg.ensemble import Ensemble
 from causalimg.evaluation.change import grey_units
 from causalimg.evaluation.statistics import resample
 from causalimg.graph import Graph
+from causalimg.guided import Guided
 from causalimg.mechanisms import Mechanism
 from causalimg.model import CausalModel
 from causalimg.scm import Factual
@@ -44,7 +47,8 @@ class Answering(Protocol):
 class Items(NamedTuple):
     """`rows` of the user's data, in the order in which they were drawn, and their `values` on the CPU.
 
-    `targets`: by variable that is set, the value that each item gets. `group_of`: by item. `weights`: see `resample`.
+    `targets`: by variable that is set, the value that each item gets. `group_of`: by item, which is a group of its own unless it
+    is `grouped`. `weights`: see `resample`.
     """
 
     rows: Tensor
@@ -52,6 +56,7 @@ class Items(NamedTuple):
     targets: dict[str, Tensor]
     group_of: list[Hashable]
     weights: Tensor
+    grouped: bool
 
     @property
     def groups(self) -> int:
@@ -91,7 +96,7 @@ def choose(
     chosen = {name: values[name][rows].cpu() for name in graph}
     targets = {name: chosen[name][torch.randperm(len(rows), generator=generator)] for name in names}
     group_of: list[Hashable] = [of_item[row] for row in rows.tolist()]
-    return Items(rows, chosen, targets, group_of, resample(group_of, seed))
+    return Items(rows, chosen, targets, group_of, resample(group_of, seed), grouped=groups is not None)
 
 
 class Question(NamedTuple):
@@ -162,7 +167,9 @@ def encoded(model: Answering, values: Mapping[str, Tensor], particles: int = 1) 
 
 
 def answer(model: Answering, known: Any, /, **interventions: Any) -> Mapping[str, Tensor]:
-    """What `do` answers; for a model of ours without its warning, which would come with every batch."""
+    """What `do` answers; for a model of ours without its warnings, which would come with every batch."""
+    if isinstance(model, Guided | Ensemble | Conformal):
+        return model.do(known, support="allow", **interventions)
     if not (isinstance(model, CausalModel) and type(model).do is CausalModel.do):
         return model.do(known, **interventions)
     factual = known if isinstance(known, Factual) else model.abduct(known)

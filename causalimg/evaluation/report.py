@@ -20,6 +20,7 @@ from causalimg.evaluation.statistics import Deviation, Estimate
 from causalimg.evaluation.sureness import Sureness
 from causalimg.evaluation.truth import IMAGE, Truth, Truths
 from causalimg.evaluation.unobserved import Tipping
+from causalimg.evaluation.usual import Usualness
 from causalimg.graph import Graph, Image
 from causalimg.values import limits
 from causalimg.viz.curves import Curve, draw_dose_response
@@ -76,6 +77,8 @@ class Report:
     """By variable that was set, of a phantom."""
     sureness: Mapping[str, Sureness]
     """By variable that was set, where answers are of several draws."""
+    usualness: Mapping[str, Usualness]
+    """By variable that was set, where the model knows which causes it was fitted with."""
     tipping: Tipping
     """By variable that was set, then by effect: what would explain it away."""
     nll: Mapping[str, Estimate]
@@ -110,6 +113,7 @@ class Report:
             *([self._metrics()] if self.metrics else []),
             *([parts.truth(self.graph, self.truth)] if self.truth else []),
             *([self._sureness()] if self.sureness else []),
+            *([self._usualness()] if self.usualness else []),
             *parts.unobserved(self.graph, judged.effects, self.tipping),
             *([parts.likelihood(self.nll)] if self.nll else []),
             parts.caveats(judged),
@@ -128,7 +132,8 @@ class Report:
             **self.effectiveness.to_data(),
             "matrix": {name: _data(row) for name, row in self.effectiveness.matrix.items()},
             **{
-                part: _data(getattr(self, part)) for part in ("null", "composition", "dose", "truth", "sureness", "nll")
+                part: _data(getattr(self, part))
+                for part in ("null", "composition", "dose", "truth", "sureness", "usualness", "nll")
             },
             "tipping": {name: _data(effects) for name, effects in self.tipping.items()},
             "metrics": {
@@ -153,6 +158,10 @@ class Report:
     def _sureness(self) -> Section:
         rows = [([Cell(self[name].label, strong=True)], one) for name, one in self.sureness.items()]
         return parts.sureness(["do"], rows)
+
+    def _usualness(self) -> Section:
+        rows = [([Cell(self[name].label, strong=True)], one) for name, one in self.usualness.items()]
+        return parts.usualness(["do"], rows)
 
     def _draw(self, one: DoseResponse) -> Any:
         effect = self.effectiveness[one.name]

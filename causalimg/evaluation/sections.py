@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from causalimg.evaluation.composition import Composition
 from causalimg.evaluation.dose_response import DoseResponse
-from causalimg.evaluation.effectiveness import GUIDED, Effectiveness
+from causalimg.evaluation.effectiveness import Effectiveness
 from causalimg.evaluation.metric import Metric
 from causalimg.evaluation.page import Cell, Section, Table, labelled, number, numbers, ratio, shaded, unit_of
 from causalimg.evaluation.statistics import NONE, Deviation, Estimate, brief
 from causalimg.evaluation.sureness import Sureness
 from causalimg.evaluation.truth import CHANGED, Truth
 from causalimg.evaluation.unobserved import Tipping
+from causalimg.evaluation.usual import USUAL, Usualness
 from causalimg.graph import Graph
+from causalimg.support import UNUSUAL
 
 FEW = 10
 """Fewer groups than this make percentile intervals too narrow."""
@@ -21,14 +23,14 @@ def method(judged: Effectiveness) -> Section:
     """How this was judged."""
     who = "One trained model was" if judged.models == 1 else f"{judged.models} trainings of the model were each"
     text = (
-        f"{who} asked about {judged.n} held-out items in {judged.groups} groups (patients). One variable at a time was set, "
-        "in each item to the value that another item was observed to have. "
+        f"{who} asked about {judged.sample}. One variable at a time was set, in each item to the value that another item was "
+        "observed to have. "
         f"The judge, {judged.judge}, {'read' if judged.guided else 'which guided no model here, read'} the answers. "
-        "In brackets: 95 % bootstrap intervals over groups."
+        f"In brackets: 95 % bootstrap intervals over {judged.over}."
     )
     if judged.models > 1:
         text += " Numbers are means over the trainings, ± the standard deviation between them (lowest to highest)."
-    return Section("How this was judged", text, warning=GUIDED if judged.guided else "")
+    return Section("How this was judged", text, warning=judged.warning)
 
 
 def effects(judged: Effectiveness) -> Section:
@@ -158,6 +160,18 @@ def sureness(heads: Sequence[str], rows: Iterable[tuple[Sequence[Cell], Sureness
     return Section("How sure", text, [Table([*columns, "spread of a pixel, grey levels"], cells)])
 
 
+def usualness(heads: Sequence[str], rows: Iterable[tuple[Sequence[Cell], Usualness]]) -> Section:
+    """How usual what was asked is, and the error by that, after the first cells of each row."""
+    columns = [*heads, "usual", "their error %", "rare", "their error %", "unusual", "their error %"]
+    cells = [[*first, *numbers(*one)] for first, one in rows]
+    text = (
+        "The support of a question is the share of training rows whose causes of the image are as far from those of other rows "
+        f"as what it asks the image to show. Usual: {USUAL:.0%} or more; unusual: less than {UNUSUAL:.0%}, where an answer may "
+        "show anything. Shares of the questions, and their mean error to the target."
+    )
+    return Section("How usual what was asked is", text, [Table(columns, cells)])
+
+
 def unobserved(graph: Graph, asked: Iterable[str], tipping: Tipping) -> list[Section]:
     """What nothing in the data could have said; nothing, where there is no such thing."""
     behind = {name: graph.confounded(name) for name in asked}
@@ -194,10 +208,10 @@ def caveats(judged: Effectiveness) -> Section:
     """What these numbers don't say."""
     notes = ["An error near the judge's own means: as good as this judge can tell, not perfect."]
     if judged.groups < FEW:
-        notes.append(f"With {judged.groups} groups the intervals are too narrow.")
-    if judged.groups == judged.n:
-        notes.append("Every item counts as a group of its own: where patients repeat, the intervals are too narrow.")
+        notes.append(f"With {judged.groups} {judged.over} the intervals are too narrow.")
+    if not judged.grouped:
+        notes.append("Every item counts by itself: where patients repeat, the intervals are too narrow.")
     if judged.models == 1:
         notes.append("One training: how much another seed would change is not in these numbers.")
     notes.append("The pictures are the first items as they were drawn, not the best.")
-    return Section("Caveats", " ".join(notes), warning=GUIDED if judged.guided else "")
+    return Section("Caveats", " ".join(notes), warning=judged.warning)

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+import torch
 from torch import nn
 
+from causalimg.errors import warn
 from causalimg.fit import began, check_fitted, interruptible, row_losses
 from causalimg.graph import Graph, Image
 from causalimg.graph.spec import Spec
@@ -28,6 +30,7 @@ from causalimg.guidance.view import View
 from causalimg.mechanisms import ImageNoise, Mechanism
 from causalimg.readers import Reader
 from causalimg.readers.reader import fingerprint
+from causalimg.readers.scores import worth
 from causalimg.scm import SCM
 from causalimg.training.history import History
 from causalimg.training.loop import train
@@ -99,7 +102,7 @@ def finetune(
 
     `outlining`: readers that say where answers may change. With `val`, the weights with the least loss there (terms
     and excess over the bound) are kept. The history begins with the sensitivity of the image to its causes before. `bound`: see
-    there; by default there is one where it can do something.
+    there; by default there is one where it can do something. Warns of a guide that can't tell what it reads.
 
     Raises ValueError where nothing is guided, for what is not fitted, for an image without bounds, and for a bound or a
     temperature that can do nothing.
@@ -113,6 +116,7 @@ def finetune(
     step = GuidedStep(  # moves the readers to the data
         scm, image, terms, data, outlining=outlining, sampler=sampler, view=view, bound=bound
     )
+    warn_of_weak(step, rows_to_ask(data if val is None else val))
     before = sensitivity(scm, rows_to_ask(data), guiding_readers(terms), step.guides.changeable, seed=seed)
     say(advice(before))
     about = began(mechanism) | {
@@ -127,7 +131,7 @@ def finetune(
         with only_trainable(trained, within=step):
             held_out = None if val is None else step.held(val)
             validate = None if held_out is None else lambda: step.validate(held_out)
-            recipe = recipe or mechanism.tuning
+            recipe = (recipe or Recipe()).over(mechanism.tuning)
             with interruptible(mechanism, "fine-tuning"):
                 history = train(
                     step,
@@ -167,6 +171,19 @@ def check(graph: Graph, image: str, mechanism: Mechanism, terms: Sequence[Term],
         )
     for term in terms:
         term.check(graph, image, mechanism)
+
+
+@torch.no_grad()
+def warn_of_weak(step: GuidedStep, rows: World) -> None:
+    """Warn of what a guide reads off `rows` no better than by always saying the mean: it can't teach what it can't tell."""
+    for reader, names in step.guides.reads.items():
+        read = reader.read(rows[step.image], step.scm.graph, names)
+        errors = {name: worth(read[name], rows[name], step.scm.graph[name].discrete) for name in names}
+        if weak := [name for name, one in errors.items() if one is not None and one.weak]:
+            warn(
+                f"the guide {reader.describe()} reads {', '.join(weak)} no better than by always saying the mean or the most "
+                "frequent level, and can't teach what it can't tell: train it longer, or guide by another one"
+            )
 
 
 def guiding_readers(terms: Iterable[Term]) -> list[Reader]:

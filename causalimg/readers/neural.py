@@ -16,7 +16,7 @@ from causalimg.graph import Graph
 from causalimg.readers.augment import Augment
 from causalimg.readers.networks import Network
 from causalimg.readers.reader import Reader
-from causalimg.readers.scores import Scores, hold_out
+from causalimg.readers.scores import Scores, hold_out, known
 from causalimg.training.loop import train
 from causalimg.training.recipe import Recipe
 from causalimg.values import in_batches
@@ -52,7 +52,7 @@ class NeuralReader(Reader):
 
     @abstractmethod
     def scores(self, outputs: Tensor, targets: Tensor) -> dict[str, Scores]:
-        """How good `outputs` on images held out are, by structure or variable."""
+        """How good `outputs` on images held out are, by structure or variable; a score that is not finite counts as none."""
 
     def prepare(self, targets: Tensor) -> None:
         """See the targets once, before training."""
@@ -74,7 +74,8 @@ class NeuralReader(Reader):
         """Train the network on `images` (n, C, H, W), within [0, 1], and `labels`; then `assess` it on `val`.
 
         Without `val`, 15 % of the images are held out: whole `groups`, such as patients, where a group is given for every
-        image. Returns itself. Raises ValueError on images or labels that won't do.
+        image. `recipe` overrides what it says of the reader's own. Returns itself. Raises ValueError on images or labels that
+        won't do, before anything is trained.
         """
         kept = self._pair(images, labels)
         if val is None:
@@ -83,10 +84,12 @@ class NeuralReader(Reader):
             kept = (kept[0][train_rows], kept[1][train_rows])
         else:
             held = self._pair(*val)
+        self.scores(self.outputs(held[0][:1]), held[1][:1])  # what can't be scored is said before anything is trained
         self.prepare(kept[1])
         step = _Step(self, augment or self.augment)
         data = {"images": kept[0], "targets": kept[1]}
-        train(step, data, recipe or self.recipe, label=f"fit {type(self).__name__.lower()}", seed=seed)
+        recipe = (recipe or Recipe()).over(self.recipe)
+        train(step, data, recipe, label=f"fit {type(self).__name__.lower()}", seed=seed)
         return self._assess(*held)
 
     def assess(self, images: Tensor, labels: Any) -> Self:
@@ -120,13 +123,16 @@ class NeuralReader(Reader):
     def _assess(self, images: Tensor, targets: Tensor) -> Self:
         outputs = self.outputs(images)
         self.settle(outputs, targets)
-        self.fitted = {"held_out": len(images), "scores": self.scores(outputs, targets)}
+        scores = {name: known(each) for name, each in self.scores(outputs, targets).items()}
+        self.fitted = {"held_out": len(images), "scores": scores}
         return self
 
     def _pair(self, images: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
         targets = self.targets(labels)
         if len(images) != len(targets):
             raise ValueError(f"{len(images)} images, but labels for {len(targets)}")
+        if not len(images):
+            raise ValueError("no images: expected one or more to train on, and one or more to hold out")
         wrong = ((images < 0) | (images > 1) | images.isnan()).flatten(1).any(dim=1).nonzero()
         if len(wrong):
             raise ValueError(f"images: expected values within [0, 1]; row {int(wrong[0])} has others")

@@ -79,11 +79,14 @@ class Reader(Configured, ABC):
         return reader
 
     def report(self) -> str:
-        """What `fitted` says, as a short table: a line for each structure or variable, a column for each score."""
+        """What `fitted` says, as a short table: a line for each structure or variable, a column for each score; – is none."""
         if not self.fitted:
             return "not fitted"
-        scores: Mapping[str, Mapping[str, float]] = self.fitted["scores"]
-        rows = [[name, *(f"{value:.3g}" for value in row.values())] for name, row in scores.items()]
+        scores: Mapping[str, Mapping[str, float | None]] = self.fitted["scores"]
+        rows = [
+            [name, *("–" if value is None else f"{value:.3g}" for value in row.values())]
+            for name, row in scores.items()
+        ]
         table = [[f"{self.fitted['held_out']} images held out", *next(iter(scores.values()))], *rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join("  ".join(map(str.rjust, row, widths)) for row in table)

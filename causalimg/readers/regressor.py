@@ -49,7 +49,11 @@ class Regressor(NeuralReader):
     def targets(self, labels: Mapping[str, Tensor]) -> Tensor:
         check_known("variable", labels, self.variables)
         check_given("column of labels", self.variables, labels)
-        return torch.stack([labels[name].float() for name in self.variables], dim=1)
+        columns = {name: labels[name].float() for name in self.variables}
+        for name, column in columns.items():
+            if len(wrong := (~column.isfinite()).nonzero()):
+                raise ValueError(f"{name}: row {int(wrong[0])} is {column[wrong[0]].item():g}, not a number")
+        return torch.stack(list(columns.values()), dim=1)
 
     def prepare(self, targets: Tensor) -> None:
         """Fit the standardisation."""

@@ -10,13 +10,14 @@
                  the guide fine-tunes, and then pulls every answer
 
 Guides and judges are trained once, on the training rows; the seeds are those of fit and fine-tuning. Who judges is another
-architecture than who guides, from another seed. What a folder already holds is not trained again, so that seeds can be trained
-side by side, and a study that was cut short goes on, in the middle of a fit, too. The folder must be of the same data and plan
-(`record`).
+architecture than who guides, from another seed. What it can't tell (`Judges.weak`) is judged all the same, and the page says so
+loudest. What a folder already holds is not trained again, so that seeds can be trained side by side, and a study that was cut
+short goes on, in the middle of a fit, too. The folder must be of the same data and plan (`record`).
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from causalimg.errors import check_known
 from causalimg.evaluation import Comparison, Realism, evaluate
@@ -41,10 +42,14 @@ def compare_guidance(
 ) -> Comparison:
     """Train what `out` doesn't hold yet, judge all of it, and write tables, pictures and a page into `out`.
 
-    Raises ValueError for an unknown method, and where `out` holds a study of other data, of another graph or with another plan,
-    or one with a sampler of interventions that is code of yours: it may have changed, so that it is not gone on with.
+    Raises ValueError for an unknown method, for no method or seed or one twice, and where `out` holds a study of other data, of
+    another graph or with another plan, or one with a sampler of interventions that is code of yours: it may have changed, so
+    that it is not gone on with.
     """
     check_known("method", methods, EVERY)
+    for what, given in (("methods", methods), ("seeds", seeds)):
+        if not given or len(set(given)) < len(given):
+            raise ValueError(f"{what}: expected one or more, each once, got {', '.join(map(str, given)) or 'none'}")
     out.mkdir(parents=True, exist_ok=True)
     check_folder(out, study, plan)
     trainer = Trainer(study, out, plan)
@@ -52,10 +57,8 @@ def compare_guidance(
     judges: list[Reader] = [trainer.segmentor("judge", guides=False)]
     if "classifier" in methods:
         judges.append(trainer.classifier("judging_classifier", guides=False))
-    reports = {
-        method: evaluate(trained, study.test, judges, metrics=METRICS, phantom=study.phantom, groups=study.groups)
-        for method, trained in models.items()
-    }
+    how: dict[str, Any] = {"metrics": METRICS, "phantom": study.phantom, "groups": study.groups, "allow_weak": True}
+    reports = {method: evaluate(trained, study.test, judges, **how) for method, trained in models.items()}
     comparison = Comparison(reports)
     comparison.write(out)
     return comparison

@@ -9,12 +9,17 @@ from torch import Tensor
 
 from causalimg.data import Table
 from causalimg.data.phantoms import Phantom
+from causalimg.errors import unknown
 from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.guidance import Permuted, Sampler
 from causalimg.mechanisms import HVAE, Deform, Edited, FlowMatching, Mechanism
 from causalimg.readers import Augment, Pose
+from causalimg.readers.neural import NeuralReader
 from causalimg.training.recipe import Recipe
+
+ROW = "row of the table"
+"""The column by which rows are split that count by themselves."""
 
 SMALL = Edited(base=HVAE(widths=(16, 32, 48, 64), embedding=32), edit=Deform())
 """An image mechanism that is large enough for a phantom."""
@@ -36,9 +41,11 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What is compared on: rows to train on, to choose weights by, and to judge on. `groups`: the patient of each test row.
+    """What is compared on: rows to train on, to choose weights by, and to judge on. `groups`: the patient of each test row;
+    without, every row counts by itself.
 
-    With `phantom`, `test` is a sample of it, and answers are compared with the truth.
+    With `phantom`, `test` is a sample of it, and answers are compared with the truth. Raises ValueError for groups that are not
+    one for each test row.
     """
 
     graph: Graph
@@ -48,6 +55,11 @@ class Study:
     groups: Sequence[Hashable] | None = None
     phantom: Phantom | None = None
 
+    def __post_init__(self) -> None:
+        rows = len(self.test.values[self.graph.images[0]])
+        if self.groups is not None and len(self.groups) != rows:
+            raise ValueError(f"groups: expected one for each of {rows} rows to judge on, got {len(self.groups)}")
+
     @classmethod
     def of_phantom(cls, phantom: Phantom, patients: int = 800, held_out: int = 96) -> "Study":
         """A study on a phantom; the seeds of its three samples are fixed."""
@@ -55,18 +67,25 @@ class Study:
         return cls(phantom.graph, train, val, test, phantom=phantom)
 
     @classmethod
-    def of_table(cls, table: Table, patient: str = "patient") -> "Study":
+    def of_table(cls, table: Table, patient: str | None = "patient") -> "Study":
         """A study on a table with masks: by its column ``split`` (train, val, test), or else split by `patient`.
 
-        Raises ValueError where the table has no such column, or no outlines.
+        `patient`: the column that says which rows belong together; None, where each counts by itself. Raises ValueError, with the
+        nearest name, where the table has no such column, and where it has no outlines.
         """
         if not table.masks:
             raise ValueError("a study trains segmentors: read the table with masks=... and structures=...")
+        if patient is not None and patient not in table.extra:
+            raise ValueError(
+                f"{unknown('column of patients', patient, table.extra)} Rows of one patient are not independent: name the "
+                "column that says which belong together (patient=..., --patient), or say that each row counts by itself "
+                "(patient=None, --patient '')."
+            )
         if "split" in table.extra:
             train, val, test = (table.where(split=part) for part in ("train", "val", "test"))
         else:
-            train, val, test = table.split(by=patient, fractions=(0.7, 0.15, 0.15))
-        return cls(table.graph, train, val, test, groups=test.extra.get(patient))
+            train, val, test = _numbered(table).split(by=patient or ROW, fractions=(0.7, 0.15, 0.15))
+        return cls(table.graph, train, val, test, groups=test.extra[patient] if patient else None)
 
     def judged_on(self, every: int) -> "Study":
         """The same study, with one of so many rows to judge on: for a first look at a long one."""
@@ -74,9 +93,16 @@ class Study:
         return replace(self, test=self.test.rows(slice(None, None, every)), groups=groups)
 
 
+def _numbered(table: Table) -> Table:
+    """`table`, with a column that tells each row from all others."""
+    return replace(table, extra={**table.extra, ROW: [str(row) for row in range(len(table))]})
+
+
 class Plan(Spec):
     """How long everything is trained, and with which settings. `image` is the mechanism of the image, `pose` how its training
-    images are moved, `augment` how those of the readers are changed. `plausibility` is the weight of that term in fine-tuning."""
+    images are moved, `augment` how those of the readers are changed. `plausibility` is the weight of that term in fine-tuning.
+
+    `fit`, `tuning` and `readers` override what they say of the own recipes of what is trained."""
 
     fit: Recipe = Recipe(steps=1000, lr=2e-3, warmup=100)
     tuning: Recipe = Mechanism.tuning
@@ -88,6 +114,12 @@ class Plan(Spec):
     image: Mechanism = Edited(base=HVAE(), edit=Deform())
     encoder: str = "tu-resnet18"
     judging_encoder: str = "mobilenet_v2"
+
+    @property
+    def recipes(self) -> dict[str, Recipe]:
+        """`fit`, `tuning` and `readers`, whole: with what the own recipes of what is trained say besides."""
+        own = {"fit": self.image.unwrapped.recipe, "tuning": self.image.tuning, "readers": NeuralReader.recipe}
+        return {name: getattr(self, name).over(recipe) for name, recipe in own.items()}
 
     @classmethod
     def of_length(cls, steps: int, **others: Any) -> "Plan":

@@ -53,6 +53,7 @@ def record_of(study: Study, plan: Plan) -> dict[str, Any]:
     """All that what is trained depends on, as plain JSON data."""
     settings = plan.model_dump(mode="json", exclude={"sampler"})
     settings["sampler"] = _sampler(plan.sampler)
+    settings |= {name: recipe.model_dump(mode="json") for name, recipe in plan.recipes.items()}
     graph = {name: variable.to_data() for name, variable in study.graph.variables.items()}
     return {"plan": settings, "graph": graph, "train": _digests(study.train), "val": _digests(study.val)}
 

@@ -58,7 +58,7 @@ class Trainer:
     def _fitted(self, seed: int, checkpoint: Path) -> CausalModel:
         guide = self.segmentor("guide", guides=True)
         model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image}).to(self.device)
-        recipes: dict[str, Any] = {self.image: self.plan.fit}
+        recipes: dict[str, Any] = {self.image: self.plan.recipes["fit"]}
         train, val = self.study.train.values, self.study.val.values
         model.fit(train, val, seed=seed, pose=self.plan.pose, checkpoint=checkpoint, **recipes)
         return model
@@ -69,7 +69,7 @@ class Trainer:
         if self.plan.plausibility:
             guidance.append(Plausibility(weight=self.plan.plausibility))
         train, val = self.study.train.values, self.study.val.values
-        how: dict[str, Any] = {"sampler": self.plan.sampler, "recipe": self.plan.tuning, "seed": seed}
+        how: dict[str, Any] = {"sampler": self.plan.sampler, "recipe": self.plan.recipes["tuning"], "seed": seed}
         model.finetune(train, val, guidance=guidance, log=log, checkpoint=checkpoint, **how)
         return model
 
@@ -109,7 +109,14 @@ class Trainer:
             return type(made).load(folder).to(self.device)
         held = (val.values[self.image], labels(val))
         seed = 0 if guides else 1
-        made.fit(train.values[self.image], labels(train), held, recipe=self.plan.readers, augment=augment, seed=seed)
+        made.fit(
+            train.values[self.image],
+            labels(train),
+            held,
+            recipe=self.plan.recipes["readers"],
+            augment=augment,
+            seed=seed,
+        )
         made.save(folder)
         return made.to(self.device)
 

@@ -1,10 +1,11 @@
 """How something is trained: the few numbers a user may want to change, and where it runs, in Lightning Fabric's words.
 
 The rate rises linearly over `warmup` steps, then falls along a cosine to a twentieth, so that short runs end well untuned.
+What is trained has a recipe of its own; a user's overrides what it says, and nothing else.
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -14,10 +15,15 @@ from causalimg.graph.spec import Spec
 FLOOR = 0.05
 """Where the learning rate ends, as a share of its highest value."""
 
+RISING = 1 / 4
+"""The largest share of the steps in which the rate rises: a short training must not end before it has begun."""
+
 
 class Recipe(Spec):
     """AdamW with linear warm-up over `warmup` steps, then a cosine; an average (EMA) of the weights; clipped gradients.
 
+    Handed to what has a recipe of its own (a mechanism, a reader), it overrides the settings that were given, and keeps the rest:
+    see `over`. The warm-up takes a quarter of the steps at most.
     `batch` counts rows on each device. `clip` bounds the gradient's norm; a step whose norm is not finite, or above
     `skip` times `clip`, is skipped and counted. Means are logged every `log_every` steps.
     `accelerator`, `devices`, `strategy` and `precision` are Lightning Fabric's. `compile` has torch compile the step first, which
@@ -39,11 +45,16 @@ class Recipe(Spec):
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False
 
+    def over(self, own: Self) -> Self:
+        """`own`, with the settings that were given here: ``Recipe(steps=800).over(own)`` has all but the steps of `own`."""
+        return own.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
+
 
 def learning_rate(recipe: Recipe, step: int) -> float:
     """The learning rate at `step`, counted from 1."""
-    rise = min(1.0, step / max(1, recipe.warmup))
-    fall = max(0.0, (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup))
+    warmup = min(recipe.warmup, int(RISING * recipe.steps))
+    rise = min(1.0, step / max(1, warmup))
+    fall = max(0.0, (step - warmup) / max(1, recipe.steps - warmup))
     return recipe.lr * rise * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * fall)) / 2)
 
 
