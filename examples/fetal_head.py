@@ -9,17 +9,13 @@ import argparse
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.distributions import LogNormal
 
 import causalimg as ci
 
 SHOWN = (0.001, 1.0)  # shares of the image that a head can take
 WIDTHS = {32: (48, 64, 96, 128), 64: (48, 64, 96, 128), 128: (32, 48, 64, 96, 128)}  # 32 for a first look
-
-
-def field_mm2(pixel_mm: torch.Tensor) -> torch.Tensor:
-    """What an image shows, in mm2: pixel_mm is that of the file's 128 x 128 pixels, whatever they are resized to."""
-    return (128 * pixel_mm).square()
 
 
 def head_graph(size: int) -> type[ci.Graph]:
@@ -29,7 +25,7 @@ def head_graph(size: int) -> type[ci.Graph]:
         # Sonographers zoom to fit. No edge says so: under do(head_area) an acquisition setting has to stay as it was. The
         # price: model.sample() draws the two apart, heads that don't fit into their image among them.
         head_area = ci.Continuous(unit="mm2", bounds=(1, None))
-        pixel_mm = ci.Continuous(unit="mm", bounds=(0.01, None))
+        pixel_mm = ci.Continuous(unit="mm", bounds=(0.01, None))  # of the file's 128 x 128 pixels, whatever `size` is
         head_px = ci.Continuous(parents=[head_area, pixel_mm], unit="fraction", bounds=SHOWN, measured=ci.Area("head"))
         x = ci.Image(parents=[head_px, pixel_mm], shape=(1, size, size))
 
@@ -37,42 +33,43 @@ def head_graph(size: int) -> type[ci.Graph]:
 
 
 class Zoomed(ci.MaximumLikelihood):
-    """head_px = head_area / field_mm2(pixel_mm) exp(s u), u ~ N(0, 1): geometry, but for the error s of an outline on pixels."""
+    """head_px = head_area / (128 pixel_mm)^2 exp(s u), u ~ N(0, 1): geometry, but for the error s of an outline on pixels."""
 
     handles = (ci.Continuous,)
 
     def build(self) -> None:
         self.s = torch.nn.Buffer(torch.tensor(0.01))
 
-    def prepare(self, value: torch.Tensor, parents: dict[str, torch.Tensor]) -> None:
+    def prepare(self, value: Tensor, parents: dict[str, Tensor]) -> None:
         super().prepare(value, parents)
         self.s.copy_((value / self.exact(parents)).log().square().mean().sqrt())
 
-    def exact(self, parents: dict[str, torch.Tensor]) -> torch.Tensor:
-        return parents["head_area"] / field_mm2(parents["pixel_mm"])
+    def exact(self, parents: dict[str, Tensor]) -> Tensor:
+        return parents["head_area"] / (128 * parents["pixel_mm"]).square()
 
-    def noise(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+    def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         return torch.randn(n, generator=generator).to(self.s)
 
-    def predict(self, u: torch.Tensor, parents: dict[str, torch.Tensor]) -> torch.Tensor:
+    def predict(self, u: Tensor, parents: dict[str, Tensor]) -> Tensor:
         return (self.exact(parents) * (self.s * u).exp()).clamp(*SHOWN)
 
-    def explain(self, value: torch.Tensor, parents: dict[str, torch.Tensor], prior: torch.Tensor) -> ci.Abduction:
+    def explain(self, value: Tensor, parents: dict[str, Tensor], prior: Tensor) -> ci.Abduction:
         exact = self.exact(parents).log()
         return ci.Abduction((value.log() - exact) / self.s, -LogNormal(exact, self.s).log_prob(value))
 
 
-def exchanged(test: ci.Table) -> torch.Tensor:
-    """For each row the head of another one, seen at about the same zoom: at any zoom, many would not fit into the image."""
-    by_zoom, areas = test["pixel_mm"].argsort(), test["head_area"].clone()
-    areas[by_zoom] = torch.cat([areas[rows.roll(len(rows) // 2)] for rows in by_zoom.split(10)])
-    return areas
+def exchanged(rows: ci.Table | dict[str, Tensor], name: str) -> Tensor:
+    """For each row the value of another one of about the same zoom: at any zoom, many heads would not fit the image."""
+    by_zoom, values = rows["pixel_mm"].argsort(), rows[name].clone()
+    values[by_zoom] = torch.cat([values[near.roll(len(near) // 2)] for near in by_zoom.split(10)])
+    return values
 
 
-def error(judge: ci.Reader, test: ci.Table, images: torch.Tensor, target: torch.Tensor) -> str:
-    """The median error of the head's area, as `judge` reads it: in mm2, and in % of its `target` (n,)."""
-    read = judge.read(images, test.graph, ["head_px"])["head_px"] * field_mm2(test["pixel_mm"])
-    return f"{100 * (read / target - 1).abs().median():.1f} % ({(read - target).abs().median():.0f} mm2)"
+def error(judge: ci.Reader, test: ci.Table, images: Tensor, target: Tensor) -> str:
+    """The error of the head's area, as `judge` reads it on `images`, a row of a table: % of its `target` (n,), and mm2."""
+    read = judge.read(images, test.graph, ["head_px"])["head_px"] * (128 * test["pixel_mm"]).square()
+    share, mm2 = 100 * (read / target - 1).abs(), (read - target).abs()
+    return f"{share.median():.1f} % | {share.mean():.1f} % | {mm2.median():.0f} mm2 | {mm2.mean():.0f} mm2 |"
 
 
 def read(data: Path, size: int = 64) -> ci.Table:
@@ -82,30 +79,36 @@ def read(data: Path, size: int = 64) -> ci.Table:
 
 
 def main(data: Path, out: Path, size: int, steps: int, every: int, seed: int) -> None:
-    """Read, fit, judge every `every`-th row of the test set; figures, tables and the model go into `out`."""
-    table = read(data, size)
+    """Read, fit, fine-tune, judge every `every`-th row of the test set; figures, tables and the model go into `out`."""
+    table, of_readers = read(data, size), ci.Recipe(steps=steps // 2, lr=4e-3)
     train, val, test = (table.where(split=split) for split in ("train", "val", "test"))
     test = test.rows(slice(None, None, every))
-    reader, judge = (
-        ci.Segmentor.unet(("head",), encoder=encoder, seed=seed + i).fit(
-            train["x"], train.masks, (val["x"], val.masks), recipe=ci.Recipe(steps=steps // 5, lr=4e-3), seed=seed + i
-        )
-        for i, encoder in enumerate(("tu-resnet18", "mobilenet_v2"))
-    )
-    print(f"reader\n{reader.report()}\njudge\n{judge.report()}")
-
+    reader, judge = (ci.Segmentor.unet(("head",), encoder=name, seed=seed) for name in ("tu-resnet18", "mobilenet_v2"))
+    for one in (reader, judge):
+        one.fit(train["x"], train.masks, (val["x"], val.masks), recipe=of_readers, seed=seed + (one is judge))
     model = ci.compile(table.graph, reader, seed=seed, head_px=Zoomed(), x=ci.FlowMatching(widths=WIDTHS[size]))
-    recipe = ci.FlowMatching.recipe.model_copy(update={"steps": steps})
-    model.to(ci.accelerator()).fit(train, val, seed=seed, pose=ci.Pose(rotate=5, mirror=True), x=recipe)
-    report = ci.evaluate(model, test, [judge], groups=test.extra["subject"], seed=seed)
-    print(f"{report.table()}\nThe page: {report.write(out)}")
+    of_flow = {
+        "x": ci.FlowMatching.recipe.model_copy(update={"steps": steps, "batch": 32}),
+        "checkpoint": out / "checkpoint",
+    }
+    model.to(ci.accelerator()).fit(train, val, seed=seed, pose=ci.Pose(rotate=5, mirror=True), **of_flow)
 
-    target, ways = exchanged(test), (model, ci.Guided(model, reader))
-    fitted, guided = (error(judge, test, one.do(test, head_area=target)["x"].cpu(), target) for one in ways)
-    print(f"do(head_area=another's): {fitted}; guided at the question: {guided};", end=" ")
-    print(f"the judge's own: {error(judge, test, test['x'], test['head_area'])}")
-    for factor in (0.8, 1.2):
-        ways[1].do(test.rows(slice(7)), head_area=ci.scale(factor)).plot(out / f"head_area_times_{factor:g}.png")
+    def drawn(values: dict[str, Tensor], names: object) -> ci.Drawn:
+        everywhere = torch.ones_like(values["head_px"], dtype=torch.bool)
+        return ci.Drawn({"head_px": exchanged(values, "head_px")}, {"head_px": everywhere})
+
+    target, guided = exchanged(test, "head_area"), ci.Guided(model, reader)
+    print("| do(head_area=another's) | median | mean | median | mean |\n| --- | --- | --- | --- | --- |")
+    print(f"| the judge's own | {error(judge, test, test['x'], test['head_area'])}")
+    for stage in ("fitted", "fine-tuned"):
+        if stage == "fine-tuned":
+            recipe = ci.Recipe(steps=max(1, steps // 15), batch=16, lr=1e-3, warmup=20)
+            terms = [reader, ci.Plausibility(weight=3.0)]
+            model.finetune(train, val, guidance=terms, sampler=drawn, recipe=recipe, seed=seed)
+        for way, asked in ((stage, model), (f"{stage}, the segmentor pulls", guided)):
+            print(f"| {way} | {error(judge, test, asked.do(test, head_area=target)['x'].cpu(), target)}")
+    print(f"The page: {ci.evaluate(guided, test, [judge], groups=test.extra['subject'], seed=seed).write(out)}")
+    guided.do(test.rows(slice(7)), head_area=ci.scale(1.2)).plot(out / "head_area_times_1.2.png")
     model.save(out / "model")
 
 
@@ -114,7 +117,7 @@ if __name__ == "__main__":
     parser.add_argument("data", type=Path, help="folder with hc18_128.npz and metadata.csv")
     parser.add_argument("--out", type=Path, default=Path("out/fetal_head"))
     parser.add_argument("--size", type=int, default=64, choices=WIDTHS, help="of the images, in pixels")
-    parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; the rest follows it")
+    parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; all else follows it")
     parser.add_argument("--every", type=int, default=1, help="of so many test images one is judged")
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))
