@@ -9,7 +9,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test faults lint types check format mutants clean
+.PHONY: demo test faults reliability fuzz overnight lint types check format mutants clean
 
 demo: $(READY)
 	$(BIN)/causalimg demo --out demo
@@ -21,6 +21,18 @@ test: $(READY)
 faults: $(READY)
 	KILLS=60 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_storage.py -k killed
 	KILLS=20 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_checkpoint.py -k killed
+
+# Five minutes, not in CI: what users get wrong, and what they then get: docs/reliability.md.
+reliability: $(READY)
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.reliability --out docs/reliability.md
+
+# An hour, not in CI: files that were changed at random.
+fuzz: $(READY)
+	EXAMPLES=5000 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_fuzz.py
+
+# A night, not in CI: faults, files, and ten thousand random graphs.
+overnight: faults fuzz
+	GRAPHS=10000 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_random_graphs.py
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -64,15 +64,15 @@ def main(data: Path, out: Path, steps: int, seed: int, every: int) -> None:
     print(f"guide\n{guide.report()}\njudge\n{judge.report()}")
 
     model = ci.compile(Heart, guide, seed=seed, x=ci.FlowMatching()).to(ci.accelerator())
-    recipe = ci.FlowMatching.recipe.model_copy(update={"steps": steps, "batch": 32})
     pose = ci.Pose(turn=True, mirror=True)  # 35 patients for training: no cause minds how a heart lies
-    model.fit(train, val, seed=seed, pose=pose, x=recipe)
+    model.fit(train, val, seed=seed, pose=pose, x=ci.Recipe(steps=steps, batch=32))
     model.save(out / "model")
 
     # on average the image follows as far as was asked; with the guide at the question, each one does
     answers = {"fitted": model, "guided": ci.Guided(model, guide)}
     for way, one in answers.items():
-        print(f"{way}\n{ci.effectiveness(one, test, judge, groups=test.extra['patient']).table()}")
+        judged = ci.effectiveness(one, test, judge, groups=test.extra["patient"], allow_weak=True)  # the table says so
+        print(f"{way}\n{judged.table()}")
     some = test.rows(range(0, len(test), max(1, len(test) // 6)))
     for factor in (0.7, 1.3):
         answers["guided"].do(some, lv_area=ci.scale(factor)).plot(out / f"lv_area_times_{factor:g}.png")

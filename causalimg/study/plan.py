@@ -71,7 +71,8 @@ class Study:
         """A study on a table with masks: by its column ``split`` (train, val, test), or else split by `patient`.
 
         `patient`: the column that says which rows belong together; None, where each counts by itself. Raises ValueError, with the
-        nearest name, where the table has no such column, and where it has no outlines.
+        nearest name, where the table has no such column, and where it has no outlines; TableError, with the rows, where two parts
+        share a patient or an image.
         """
         if not table.masks:
             raise ValueError("a study trains segmentors: read the table with masks=... and structures=...")
@@ -82,6 +83,8 @@ class Study:
                 "(patient=None, --patient '')."
             )
         if "split" in table.extra:
+            if patient is not None:
+                table.check_apart("split", by=patient)
             train, val, test = (table.where(split=part) for part in ("train", "val", "test"))
         else:
             train, val, test = _numbered(table).split(by=patient or ROW, fractions=(0.7, 0.15, 0.15))
