@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self, dataclass_transform, get_args, get_origi
 
 from pydantic import GetCoreSchemaHandler, PydanticSchemaGenerationError, create_model
 from pydantic_core import CoreSchema, core_schema
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from causalimg.errors import check_known
@@ -116,10 +116,21 @@ def bounded(what: str, parameters: int = LARGEST) -> Iterator[None]:
     hook = register_module_parameter_registration_hook(_Budget(what, parameters))
     try:
         yield
-    except (RuntimeError, TypeError) as error:  # of torch, for sizes that no tensor has, and for arguments that lack
-        raise ValueError(f"{what} can't be made of these settings: {str(error).splitlines()[0]}") from error
+    except (
+        RuntimeError,
+        TypeError,
+        MemoryError,
+    ) as error:  # of torch, for sizes that no tensor has, and for what is lacking
+        said = "they take more memory than there is" if "alloc" in str(error) else str(error).splitlines()[0]
+        raise ValueError(f"{what} can't be made of these settings: {said}") from error
     finally:
         hook.remove()
+
+
+def room(tensors: Mapping[str, Tensor]) -> int:
+    """So many parameters may a network have that is made for `tensors`: enough for others to be said by name, and for layers of
+    a library that are made and thrown away."""
+    return 10**8 + 10 * sum(tensor.numel() for tensor in tensors.values())
 
 
 class _Budget:

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from reprlib import repr as brief
 from secrets import token_hex
 from typing import Any, cast
 
@@ -97,4 +98,7 @@ class Ensemble:
 def _members(folder: str | Path) -> list[str]:
     """The folders of the models of the ensemble in `folder`. Raises what `storage.read` raises."""
     spec, _ = storage.read(folder)
-    return [name for name in spec.get("models", []) if MEMBER.fullmatch(str(name))]
+    named = spec.get("models", [])
+    if not isinstance(named, list) or not all(MEMBER.fullmatch(str(name)) for name in named):
+        raise ValueError(f"{folder}: {storage.SPEC} doesn't name the folders of models, but {brief(named)}")
+    return named

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from causalimg import storage
-from causalimg.configured import bounded
+from causalimg.configured import bounded, room
 from causalimg.confounding import Correlations, adjusted, tipping, warn_of_confounded
 from causalimg.counterfactual import Counterfactual
 from causalimg.data.arrays import Normalise
@@ -26,7 +26,7 @@ from causalimg.data.images import image_of, open_picture
 from causalimg.data.normalise import normalise_from_data, normalise_of, normalise_to_data
 from causalimg.draws import Draws
 from causalimg.effects import Effects
-from causalimg.errors import check_known, warn
+from causalimg.errors import check_given, check_known, located, warn
 from causalimg.fit import check_fitted, fit_mechanism, interruptible
 from causalimg.graph import Graph, Image, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
@@ -40,6 +40,7 @@ from causalimg.readers.held import held_readers
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.region import Region, Where
+from causalimg.saved import Saved
 from causalimg.scm import SCM, Factual, Pulls, check_precision
 from causalimg.support import Support, Unusual, check_possible, from_tensors, supports_of, to_tensors
 from causalimg.training.history import History
@@ -431,7 +432,11 @@ class CausalModel(SCM):
     # -- on disk -------------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
-        """Write graph, mechanisms and readers into `folder`, as JSON and safetensors only."""
+        """Write graph, mechanisms and readers into `folder`, as JSON and safetensors only.
+
+        Raises ValueError for weights that are not finite, FileExistsError where `folder` holds a ``spec.json`` of somebody
+        else's, and OSError where it can't be written; what was there stays.
+        """
         spec = {
             "graph": self.graph.to_data(),
             "mechanisms": {name: mechanism.to_data() for name, mechanism in self.mechanisms.items()},
@@ -440,7 +445,9 @@ class CausalModel(SCM):
             "sensitivities": {name: one._asdict() for name, one in self.sensitivities.items()},
             "normalise": normalise_to_data(self.normalise),
         }
-        storage.write(folder, spec, self.state_dict() | to_tensors(self.supports))
+        tensors = self.state_dict() | to_tensors(self.supports)
+        storage.check_finite(tensors)
+        storage.write(folder, spec, tensors)
 
     @classmethod
     def load(cls, folder: str | Path, *readers: Reader) -> "CausalModel":
@@ -449,23 +456,22 @@ class CausalModel(SCM):
         Raises FileNotFoundError for a folder that is none; ValueError for a kind of mechanism that is not imported, and for
         readers that must be given, because they are around a user's own network; those given keep their weights.
         """
-        spec, tensors = storage.read(folder)
-        if "graph" not in spec:
-            raise ValueError(f"{folder} holds no model{': Ensemble.load reads it' if 'models' in spec else ''}")
-        graph = Graph.from_data(spec["graph"])
-        with bounded(str(folder), parameters=sum(tensor.numel() for tensor in tensors.values())):
-            mechanisms = {
-                name: Mechanism.from_data(data).bind(graph, name) for name, data in spec["mechanisms"].items()
-            }
-        if (code := [data["code"] for data in spec["readers"] if "code" in data]) and not readers:
-            raise ValueError(f"{folder}: no file holds {', '.join(code)}: pass all readers, load(folder, *readers)")
-        model = cls(
-            graph, mechanisms, ReaderSet(graph, readers or [Reader.from_data(data) for data in spec["readers"]])
-        )
-        model.supports, tensors = from_tensors(graph, tensors)
+        saved, tensors = Saved.read(folder)
+        if saved.code and not readers:
+            raise ValueError(
+                f"{folder}: no file holds {', '.join(saved.code)}: pass all readers, load(folder, *readers)"
+            )
+        with located(str(folder)), seeded(0, torch.device("cpu")), bounded("a network", room(tensors)):
+            graph = Graph.from_data(saved.graph)
+            check_known("variable", saved.mechanisms, graph)
+            check_given("mechanism", graph, saved.mechanisms)
+            mechanisms = {name: Mechanism.from_data(saved.mechanisms[name]).bind(graph, name) for name in graph}
+            chosen = ReaderSet(graph, readers or [Reader.from_data(data) for data in saved.readers])
+            model = cls(graph, mechanisms, chosen)
+            model.supports, tensors = from_tensors(graph, tensors)
+            model.guided_by, model.sensitivities = list(saved.guided_by), dict(saved.sensitivities)
+            model.normalise = normalise_from_data(saved.normalise)
         if readers:
             tensors = model._with_own_readers(folder, tensors)
         storage.load_into(model, folder, tensors)
-        model.guided_by, model.normalise = spec["guided_by"], normalise_from_data(spec["normalise"])
-        model.sensitivities = {name: Sensitivity(**one) for name, one in spec["sensitivities"].items()}
         return model

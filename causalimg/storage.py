@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from causalimg.graph.text import parse_json
+
 SPEC = "spec.json"
 
 FORMAT = 4
@@ -27,6 +29,9 @@ FORMAT = 4
 HOUR = 3600.0
 TENSORS = re.compile(r"[0-9a-f]{32}\.safetensors|tensors\.safetensors")
 """What files of tensors are called, by this version of the format and before; no other file is read or removed."""
+
+LONGEST = 2**26
+"""Characters of the longest ``spec.json`` that is read."""
 
 DIGITS = 32
 """So many hex digits of a digest are written down."""
@@ -107,7 +112,17 @@ def _misfit(own: Tensor | None, given: Tensor | None) -> str:
         return "is missing" if given is None else "is nothing that was asked for"
     if (own.shape, own.dtype) != (given.shape, given.dtype):
         return f"is {given.dtype} of the shape {tuple(given.shape)}, not {own.dtype} of {tuple(own.shape)}"
-    return "holds NaN" if given.is_floating_point() and bool(given.isnan().any()) else ""
+    return "" if _is_finite(given) else "holds NaN or infinity"
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raise ValueError that names the first of `tensors` that holds NaN or infinity: what diverged is not saved."""
+    if wrong := [name for name, tensor in tensors.items() if not _is_finite(tensor)]:
+        raise ValueError(f"{wrong[0]} holds NaN or infinity: training diverged, and nothing is saved")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
 
 
 def _named(folder: Path) -> dict[str, Any]:
@@ -116,9 +131,9 @@ def _named(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no {SPEC}: is it a folder that `save` made?")
     try:
-        spec = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {error}") from None
+        spec = parse_json(path.read_text(), longest=LONGEST)
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from None
     named = _of_our_format(folder, spec)
     if named.get("digest") != _digest({name: value for name, value in named.items() if name != "digest"}):
         raise ValueError(f"{path} was changed after it was saved: save the model again")
@@ -171,7 +186,10 @@ def _put(folder: Path, make: Callable[[Path], object], name_of: Callable[[Path],
     """Let `make` write a file, and give it its name when it is on the disk: there it is whole, or not at all. The name."""
     fresh = folder / f"{STRAY}{os.getpid()}-{token_hex(4)}"
     try:
-        make(fresh)
+        try:
+            make(fresh)
+        except SafetensorError as error:  # of a disk that is full
+            raise OSError(f"{folder}: {error}") from None
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
         name = name_of(fresh)

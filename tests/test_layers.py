@@ -19,6 +19,7 @@ LAYERS = (
     "ensemble",
     "guided",
     "model",
+    "saved",
     "effects",
     "counterfactual",
     "guidance",

@@ -65,9 +65,9 @@ def parse_yaml(text: str) -> Any:
         raise ValueError("no YAML that is read: it is nested too deep") from None
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, longest: int = LONGEST) -> Any:
     """What JSON `text` says. Raises ValueError."""
-    _check_length(text)
+    _check_length(text, longest)
     try:
         return json.loads(text, object_pairs_hook=_mapping)
     except ValueError as error:
@@ -87,6 +87,6 @@ def _twice(keys: Iterable[Hashable]) -> Hashable:
     return Counter(keys).most_common(1)[0][0]
 
 
-def _check_length(text: str) -> None:
-    if len(text) > LONGEST:
-        raise ValueError(f"a text of more than {LONGEST} characters: make it data by yourself, and use Graph.from_data")
+def _check_length(text: str, longest: int = LONGEST) -> None:
+    if len(text) > longest:
+        raise ValueError(f"a text of more than {longest} characters: make it data by yourself, and use Graph.from_data")

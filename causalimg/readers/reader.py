@@ -10,13 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from causalimg import storage
-from causalimg.configured import Configured
+from causalimg.configured import Configured, bounded, room
+from causalimg.errors import located
 from causalimg.graph import Graph
 
 
@@ -62,8 +64,13 @@ class Reader(Configured, ABC):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """The reader that `data` describes, still without its weights. Raises ValueError if it is not of this kind."""
+        fitted = data.get("fitted", {}) if isinstance(data, Mapping) else None
+        if not isinstance(fitted, Mapping):
+            raise ValueError(
+                f"a reader: expected a mapping with its 'kind' and what it has 'fitted', got {brief(data)}"
+            )
         reader = super().from_data({key: value for key, value in data.items() if key != "fitted"})
-        reader.fitted = dict(data.get("fitted", {}))
+        reader.fitted = dict(fitted)
         return reader
 
     def save(self, folder: str | Path) -> None:
@@ -74,7 +81,8 @@ class Reader(Configured, ABC):
     def load(cls, folder: str | Path) -> Self:
         """The reader in `folder`. Raises FileNotFoundError, or ValueError if it is not of this kind."""
         data, tensors = storage.read(folder)
-        reader = cls.from_data(data)
+        with located(str(folder)), bounded("a network", room(tensors)):
+            reader = cls.from_data(data)
         storage.load_into(reader, folder, tensors)
         return reader
 

@@ -1,0 +1,40 @@
+"""What ``spec.json`` of a saved model says, checked entry by entry: it may come from others."""
+
+from pathlib import Path
+from typing import Any
+
+from causalimg import storage
+from causalimg.errors import located
+from causalimg.graph.spec import Spec
+from causalimg.guidance.sensitivity import Sensitivity
+from causalimg.values import World
+
+Data = dict[str, Any]
+
+
+class Saved(Spec):
+    """Graph, mechanisms by variable, readers in their order, and what training left beside weights; see `CausalModel`."""
+
+    graph: Data
+    mechanisms: dict[str, Data]
+    readers: tuple[Data, ...]
+    guided_by: tuple[str, ...]
+    sensitivities: dict[str, Sensitivity]
+    normalise: Data | None
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "tuple[Saved, World]":
+        """What a model's folder says, and its tensors.
+
+        Raises FileNotFoundError for a folder that is none, and ValueError, with the folder, for one of something else.
+        """
+        spec, tensors = storage.read(folder)
+        if "graph" not in spec:
+            raise ValueError(f"{folder} holds no model{': Ensemble.load reads it' if 'models' in spec else ''}")
+        with located(f"{folder}/{storage.SPEC}"):
+            return cls(**spec), tensors
+
+    @property
+    def code(self) -> list[str]:
+        """The readers that no file holds, by their names."""
+        return [str(reader["code"]) for reader in self.readers if "code" in reader]
