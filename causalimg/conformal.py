@@ -13,13 +13,14 @@ from torch import Tensor
 
 from causalimg.counterfactual import Counterfactual
 from causalimg.ensemble import Ensemble
+from causalimg.errors import as_seed, check_kind
 from causalimg.graph import Continuous, Graph
 from causalimg.guided import Guided
 from causalimg.intervals import AllScores, Scores
 from causalimg.model import CausalModel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.values import Columns, World, columns, count_rows, in_batches
+from causalimg.values import Columns, World, by_name, columns, count_rows, in_batches
 
 BATCH = 32
 """So many rows are asked about at once."""
@@ -31,7 +32,8 @@ class Conformal:
     `rows`: held-out ones, with a value of every variable; a hundred or more. Each variable that `reader` reads is set in turn to
     what another row has. It should then read so, what stays should read as it was, and what follows, of which nobody knows more,
     as the model says. `particles` draws of every answer, then and later. Raises ValueError for a reader that guided the model
-    (its readings of answers say nothing), or that reads no number, and for readings that are not finite.
+    (its readings of answers say nothing), or that reads no number, and for readings that are not finite; TypeError for what is
+    no reader, and for what are no rows.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Conformal:
         particles: int = 8,
         seed: int = 0,
     ) -> None:
+        check_kind("reader", reader, Reader)
+        by_name("rows", rows)
         if fingerprint(reader) in model.guided_by:
             raise ValueError(f"{reader.describe()} guided this model: its readings of answers say nothing")
         self.model, self.particles, self.readers = model, particles, ReaderSet(model.graph, [reader])
@@ -77,7 +81,7 @@ class Conformal:
         return self.readers.read_all(images, self.names)
 
     def _scored(self, rows: World, seed: int) -> AllScores:
-        generator, found = torch.Generator().manual_seed(seed), {}
+        generator, found = torch.Generator().manual_seed(as_seed(seed)), {}
         for name in self.names:
             order = torch.randperm(count_rows(rows), generator=generator).to(rows[name].device)
             for read, found_so in self._readings(rows, name, rows[name][order]).items():

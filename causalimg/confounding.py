@@ -24,7 +24,7 @@ from causalimg.errors import check_known, warn
 from causalimg.fit import check_fitted
 from causalimg.mechanisms.mechanism import Monotone
 from causalimg.scm import SCM, Factual, Rows
-from causalimg.values import World, widen
+from causalimg.values import World, by_name, widen
 
 Correlations = Mapping[tuple[str, str], float | Tensor]
 """By (parent, effect): the correlation of their noises that something unobserved brings about; one, or one for each question."""
@@ -34,13 +34,15 @@ Correlations = Mapping[tuple[str, str], float | Tensor]
 def adjusted(factual: Rows, action: World, correlations: Correlations) -> Factual:
     """`factual`, with the noise of each effect as it has to be where noises are correlated so, for predictions under `action`.
 
-    Raises ValueError for a pair of which nothing can be said so (see `_why_not`), and for correlations that can't be.
+    Raises ValueError for a pair of which nothing can be said so (see `_why_not`), and for correlations that can't be;
+    TypeError for what are no numbers by pairs.
     """
+    by_name("confounding", correlations, "correlations by (parent, effect)")
+    effects = effects_of(correlations)
     for pair in correlations:
         check_known("variable", pair, factual.scm.graph)
         if reason := _why_not(factual.scm, action, *pair):
             raise ValueError(f"confounding of {' and '.join(pair)}: {reason}")
-    effects = effects_of(correlations)
     noise = {effect: _shifted(factual, action, effect, correlations) for effect in effects}
     return factual.with_noise(noise) if noise else factual
 
@@ -71,8 +73,8 @@ def _why_not(scm: SCM, action: World, parent: str, effect: str) -> str:
 
 def _shifted(factual: Rows, action: World, effect: str, correlations: Correlations) -> Tensor:
     noise = _noise(factual, effect)
-    told = {p: torch.as_tensor(rho).to(noise) for (p, other), rho in correlations.items() if other == effect}
-    shares = {parent: factual.per_question(rho) if rho.ndim else rho for parent, rho in told.items()}
+    told = {parent: rho for (parent, other), rho in correlations.items() if other == effect}
+    shares = {p: factual.numbers(f"confounding of {p} and {effect}", rho).to(noise) for p, rho in told.items()}
     left = 1 - torch.stack([rho.square() for rho in torch.broadcast_tensors(*shares.values())]).sum(0)
     if not (left > 0).all():
         raise ValueError(f"confounding of {effect}: the squares of its correlations, {shares}, add up to 1 or more")

@@ -6,13 +6,14 @@ knows its spread.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from causalimg.errors import check_known
+from causalimg.errors import check_known, whole
 from causalimg.graph import Graph, Image
 from causalimg.intervals import AllScores, reach_of
 from causalimg.scm import Outline
@@ -125,8 +126,8 @@ class Counterfactual(Mapping[str, Tensor]):
         draws, and a question by `Conformal` that was not scored.
         """
         check_known("variable", [name], self.graph)
-        if not 0 < level < 1:
-            raise ValueError(f"level: expected a share between 0 and 1, such as 0.9, got {level:g}")
+        if not (isinstance(level, Real) and 0 < level < 1):
+            raise ValueError(f"level: expected a share between 0 and 1, such as 0.9, got {level!r}")
         if self.graph[name].discrete or self.graph[name].value_shape:
             raise ValueError(f"{name} is no number: see `spread`")
         if not self.has_intervals:
@@ -172,12 +173,12 @@ class Counterfactual(Mapping[str, Tensor]):
     def nearest(self, k: int = 3) -> Tensor:
         """The numbers of the `k` training rows whose causes of the image are nearest, nearest first: (n, k).
 
-        Raises ValueError where that is not known of one image (see `support`).
+        Raises ValueError where that is not known of one image (see `support`), TypeError for a `k` that is no whole number.
         """
         if len(self._supports) != 1:
             raise ValueError(f"nearest training rows are known of {len(self._supports)} images here, and not of one")
         (support,) = self._supports.values()
-        rows = support.nearest(self._world, k)
+        rows = support.nearest(self._world, whole("k", k, 1))
         return rows[0] if self._single else rows
 
     def check_support(self, unusual: Unusual = "warn") -> None:
@@ -239,6 +240,8 @@ def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, 
     Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph.
     """
     first = next(iter(answers.values()))
+    if not first.graph.images:
+        raise ValueError(f"nothing to plot: {first.graph.title} has no image")
     name = first.graph.images[0] if image is None else image
     check_known("image", [name], first.graph.images)
     before, columns = first._before(name), {heading: answer._after(name) for heading, answer in answers.items()}

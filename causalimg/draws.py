@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Generator, Tensor
 
+from causalimg.errors import as_seed, whole
 from causalimg.mechanisms.mechanism import Mechanism, Noise
 from causalimg.values import join_rows
 
@@ -26,9 +27,11 @@ class Draws(NamedTuple):
 
     @classmethod
     def of(cls, values: Mapping[str, Tensor], seed: int = 0, particles: int = 1) -> Self:
-        """Of items with these `values`, (n, ...) by name. Raises ValueError for less than one particle."""
-        if particles < 1:
-            raise ValueError(f"particles: expected at least 1, got {particles}")
+        """Of items with these `values`, (n, ...) by name.
+
+        Raises TypeError for a seed or particles that are no whole numbers, ValueError for less than one particle.
+        """
+        seed, particles = as_seed(seed), whole("particles", particles, 1)
         names = " ".join(values).encode()
         columns = [value.detach().cpu().contiguous().numpy() for value in values.values()]
         items = (_digest(names, *(row.tobytes() for row in item)) for item in zip(*columns, strict=True))

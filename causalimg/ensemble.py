@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual, joined
+from causalimg.errors import check_kinds
 from causalimg.graph import Graph
 from causalimg.guided import Guided
 from causalimg.model import CausalModel
@@ -32,10 +33,11 @@ MEMBER = re.compile(r"[0-9a-f]{8}_\d+")
 class Ensemble:
     """`models` of one graph, alike but for their seeds; each may be `Guided`.
 
-    Raises ValueError for no models, and for models of different graphs.
+    Raises ValueError for no models, and for models of different graphs; TypeError for what are no models.
     """
 
     def __init__(self, models: Sequence[CausalModel | Guided]) -> None:
+        check_kinds("models", models, CausalModel, Guided)
         if not models:
             raise ValueError("an ensemble of no models: give at least one, better five")
         if any(model.graph != models[0].graph for model in models):
@@ -61,7 +63,8 @@ class Ensemble:
 
         `x` may be what `abduct` returned; what may be `asked`, and what is raised, see the `do` of the models.
         """
-        factuals = x if isinstance(x, tuple) else self.abduct(x, seed=seed, particles=particles)
+        given = (x,) if isinstance(x, Factual) else x
+        factuals = given if isinstance(given, tuple) else self.abduct(given, seed=seed, particles=particles)
         if len(factuals) != len(self.models):
             raise ValueError(
                 f"what was seen was abducted by {len(factuals)} models: this ensemble has {len(self.models)}"

@@ -1,12 +1,14 @@
 """Errors that name the thing, say what was expected, and suggest the nearest name."""
 
 import inspect
+import operator
 import reprlib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -41,6 +43,48 @@ def check_given(what: str, needed: Iterable[str], given: Iterable[str]) -> None:
             close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
             hint = f" Was {close[0]!r} meant to be it?" if close else ""
             raise ValueError(f"missing {what} {name!r}.{hint} Given: {', '.join(names) or '(none)'}.")
+
+
+def wrong_kind(what: str, expected: str, given: object) -> TypeError:
+    """The error for an argument of another kind than `expected`: ``recipe: expected Recipe or None, got int 800``."""
+    kind = given.__name__ if isinstance(given, type) else type(given).__name__
+    shown = f" {reprlib.repr(given)}" if isinstance(given, str | int | float) else ""
+    return TypeError(f"{what}: expected {expected}, got {'the class ' if isinstance(given, type) else ''}{kind}{shown}")
+
+
+def check_kind(what: str, given: object, *kinds: type) -> None:
+    """Raise `wrong_kind` where `given` is none of `kinds`."""
+    if not isinstance(given, kinds):
+        raise wrong_kind(what, _either(kinds), given)
+
+
+def check_kinds(what: str, given: object, *kinds: type) -> None:
+    """Raise `wrong_kind` where `given` is no list or other sequence of `kinds`."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise wrong_kind(what, f"a list of {_either(kinds)}", given)
+    for one in given:
+        check_kind(what, one, *kinds)
+
+
+def _either(kinds: Iterable[type]) -> str:
+    return " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+
+
+def whole(what: str, value: Any, least: int, most: int | None = None) -> int:
+    """`value`, a whole number from `least` to `most`. Raises TypeError for what is none, ValueError for one beyond."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise wrong_kind(what, "a whole number", value) from None
+    if number < least or (most is not None and number > most):
+        bounds = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ValueError(f"{what}: expected {bounds}, got {number}")
+    return number
+
+
+def as_seed(seed: Any) -> int:
+    """`seed`, a whole number that torch draws from: of 64 bits. Raises as `whole` does."""
+    return whole("seed", seed, -(2**63), 2**64 - 1)
 
 
 class InvalidSpecError(ValueError):
@@ -81,6 +125,15 @@ def located(where: str) -> Iterator[None]:
         raise InvalidSpecError(where, error.mistakes) from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+@contextmanager
+def buildable(settings: object) -> Iterator[None]:
+    """Say of which `settings` no network can be built, where torch refuses: there is no memory, or no such tensor, for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError(f"{settings!r} can't be built: {str(error).splitlines()[0]}") from error
 
 
 def warn(message: str) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from causalimg.counterfactual import Counterfactual
+from causalimg.errors import check_kind
 from causalimg.graph import Continuous, Graph, Image
 from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import Pull, guidable_of
@@ -42,10 +43,11 @@ class Guided:
     """`model`, whose answers `reader` pulls to what was asked for.
 
     ``Guided(model, segmentor).do(x, lv_area=900.0)``. The reader counts as a guide: it may not judge. Raises ValueError where it
-    reads no number that a mechanism which can be guided follows.
+    reads no number that a mechanism which can be guided follows; TypeError for what is no reader.
     """
 
     def __init__(self, model: CausalModel, reader: Reader) -> None:
+        check_kind("reader", reader, Reader)
         self.model, self.reader = model, reader
         self.names = [name for name in reader.can_read(model.graph) if self._follows(name)]
         if not self.names:
@@ -88,11 +90,11 @@ class Guided:
         **interventions: Any,
     ) -> Counterfactual:
         """See `CausalModel.do`; it doesn't warn of what the guide reads. Raises ValueError for a reader whose soft readings
-        have no gradient."""
+        have no gradient, or are not finite."""
         factual = self.model.known(x, seed, particles)
         action = self.model.act(factual, **interventions)
-        self.model.warn(name for name in action if name not in self.names)
         answer = self.model.predict(factual, action, region=region, pulls=self._pull)
+        self.model.warn(name for name in action if name not in self.names)
         answer.check_support(support)
         return answer
 
@@ -119,7 +121,10 @@ class Guided:
     def _read(self, images: Tensor, names: list[str]) -> Tensor:
         """Soft readings of `names` off images (n, channels, height, width): (n, names)."""
         read = self.reader.to(self.model.device).read(images, self.graph, names, soft=True)
-        return torch.stack([read[name] for name in names], dim=1)
+        readings = torch.stack([read[name] for name in names], dim=1)
+        if not readings.isfinite().all():
+            raise ValueError(f"{self.reader.describe()} can't guide: its readings of {', '.join(names)} are not finite")
+        return readings
 
     @torch.enable_grad()
     def _slopes(self, images: Tensor, names: list[str]) -> tuple[Tensor, Tensor]:

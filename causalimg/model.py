@@ -26,7 +26,7 @@ from causalimg.data.images import image_of, open_picture
 from causalimg.data.normalise import normalise_from_data, normalise_of, normalise_to_data
 from causalimg.draws import Draws
 from causalimg.effects import Effects
-from causalimg.errors import check_given, check_known, located, warn
+from causalimg.errors import as_seed, check_given, check_kind, check_known, located, warn, whole
 from causalimg.fit import check_fitted, fit_mechanism, interruptible
 from causalimg.graph import Graph, Image, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
@@ -47,7 +47,7 @@ from causalimg.training.history import History
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.values import Columns, World, check_allowed, check_variables, columns
+from causalimg.values import Columns, World, by_name, check_allowed, check_variables, columns, count_rows
 
 
 def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mechanisms: Mechanism) -> "CausalModel":
@@ -55,12 +55,15 @@ def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mecha
 
     `seed` draws the first weights; the global random state is left as it is.
 
-    Raises ValueError for an unknown variable, a reader that reads nothing of this graph, and two readers of one variable;
-    TypeError for a mechanism that can't produce its variable.
+    Raises ValueError for an unknown variable, a reader that reads nothing of this graph, two readers of one variable, and
+    settings of which no mechanism can be built; TypeError for a mechanism that can't produce its variable, and for what is no
+    mechanism or no reader.
     """
     declared = as_graph(graph)
     check_known("variable", mechanisms, declared)
     chosen = {name: mechanisms.get(name) or default_mechanism(name, declared[name]) for name in declared}
+    for name, mechanism in chosen.items():
+        check_kind(name, mechanism, Mechanism)
     check_precision(nn.Identity())
     with seeded(seed, torch.device("cpu")):
         bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
@@ -86,8 +89,8 @@ class CausalModel(SCM):
         val: Columns | None = None,
         *,
         seed: int = 0,
-        log: Path | None = None,
-        checkpoint: Path | None = None,
+        log: str | Path | None = None,
+        checkpoint: str | Path | None = None,
         pose: Pose | None = None,
         warm_start: bool = False,
         **recipes: Recipe,
@@ -106,19 +109,23 @@ class CausalModel(SCM):
         Ctrl-C keeps what was learnt; the model answers, with a warning, until it is fitted to the end. After an error what was
         being fitted is not fitted. A model that is fitted is fitted on from its weights with `warm_start` only.
 
-        Raises ValueError for unknown names, missing columns, and values that are NaN or out of bounds, with the row, and for a
-        model that is fitted, without `warm_start`; RuntimeError where training diverged.
+        Raises ValueError for unknown names, missing columns, no rows, and values that are NaN or out of bounds, with the row, and
+        for a model that is fitted, without `warm_start`; TypeError for an argument of another kind; RuntimeError where training
+        diverged.
         """
         check_known("variable", recipes, self.graph)
+        for name, recipe in recipes.items():
+            check_kind(name, recipe, Recipe)
+        check_kind("pose", pose, Pose, type(None))
         check_precision(self)
-        data = self.complete(train)
-        held_out = None if val is None else self.complete(val)
+        seed, data = as_seed(seed), self._rows("train", train)
+        held_out = None if val is None else self._rows("val", val)
         if not warm_start and all(one.fitted and not one.interrupted for one in self.mechanisms.values()):
             raise ValueError(
                 "this model is fitted: fit(..., warm_start=True) goes on from its weights; else compile one anew"
             )
-        logs = {name: None if log is None else log / f"{name}.jsonl" for name in self.graph}
-        saved = {name: None if checkpoint is None else checkpoint / name for name in self.graph}
+        logs = {name: None if log is None else Path(log) / f"{name}.jsonl" for name in self.graph}
+        saved = {name: None if checkpoint is None else Path(checkpoint) / name for name in self.graph}
         poses = {name: pose if name in self.graph.images else None for name in self.graph}
         self.sensitivities = {}  # what was measured before means nothing of what is learnt now
         self.supports, self.normalise = supports_of(self.graph, data), normalise_of(train, val)
@@ -147,8 +154,8 @@ class CausalModel(SCM):
         bound: Bound | None = None,
         recipe: Recipe | None = None,
         seed: int = 0,
-        log: Path | None = None,
-        checkpoint: Path | None = None,
+        log: str | Path | None = None,
+        checkpoint: str | Path | None = None,
     ) -> History:
         """Counterfactual fine-tuning of the image mechanism under `guidance` (Xia et al., 2025, arXiv:2509.24913).
 
@@ -161,12 +168,14 @@ class CausalModel(SCM):
         of steps that violated the bound; where the bound was not held in the end, a warning says so. `sensitivities` are measured
         anew. Ctrl-C keeps what was learnt, and who guided; an error leaves the model as it was.
 
-        Raises ValueError where nobody guides anything, for two terms of one label, for a bound that can do nothing, and for a
-        model that is not fitted.
+        Raises ValueError where nobody guides anything, for a guide without a gradient, for two terms of one label, for a bound
+        that can do nothing, for fewer than two rows, for values out of bounds that `sampler` draws, and for a model that is not
+        fitted; TypeError for an argument of another kind.
         """
         terms = expand(self.graph, guidance)
-        data = self.complete(train)
-        held_out = None if val is None else self.complete(val)
+        check_kind("recipe", recipe, Recipe, type(None))
+        seed, data = as_seed(seed), self._rows("train", train, least=2)  # of one there is no spread
+        held_out = None if val is None else self._rows("val", val)
         guides, before = guiding_readers(terms), (self.guided_by, self.sensitivities)
         marked = dict.fromkeys([*guides, *held_readers(*terms, sampler)])
         self.guided_by = [*self.guided_by, *map(fingerprint, marked)]  # from the first step on, whatever happens
@@ -183,8 +192,8 @@ class CausalModel(SCM):
                 bound=bound,
                 recipe=recipe,
                 seed=seed,
-                log=log,
-                checkpoint=checkpoint,
+                log=None if log is None else Path(log),
+                checkpoint=None if checkpoint is None else Path(checkpoint),
             )
         except Exception:
             self.guided_by, self.sensitivities = before  # an error leaves the weights as they were
@@ -241,13 +250,13 @@ class CausalModel(SCM):
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, an area or a length that no image
         holds, variables that are neither given nor readable, a model that is not fitted, `confounding` of which nothing can be
-        said, and what `support` refuses. Warns where the image ignores what is set (see `sensitivities`), and where something
-        unobserved is behind what was learnt (see `Graph.confounded`).
+        said, and what `support` refuses; TypeError for an argument of another kind. Warns where the image ignores what is set
+        (see `sensitivities`), and where something unobserved is behind what was learnt (see `Graph.confounded`).
         """
         factual = self.known(x, seed, particles)
         action = self.act(factual, **interventions)
-        self.warn(action, confounding or ())
         answer = self.predict(factual, action, region=region, weights=weights, confounding=confounding)
+        self.warn(action, confounding or ())
         answer.check_support(support)
         return answer
 
@@ -262,10 +271,10 @@ class CausalModel(SCM):
         """
         factual = self.known(x, seed, particles)
         action = self.act(factual, **interventions)
-        self.warn(action)
         self._check_answerable(factual, action)
         worlds = self.paths(factual, action, region)
         effects = Effects(*(self._counterfactual(factual, action, world) for world in worlds))
+        self.warn(action)
         effects.total.check_support()
         return effects
 
@@ -360,9 +369,13 @@ class CausalModel(SCM):
         return Counterfactual(*of, draws=factual.draws.particles, single=factual.single, supports=supports)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
-        """`n` samples of the observational distribution or, with `do`, of the interventional one."""
+        """`n` samples of the observational distribution or, with `do`, of the interventional one.
+
+        Raises ValueError for a negative `n`, and for what `do` can't set; TypeError for an argument of another kind.
+        """
         check_precision(self)
-        action, _ = columns(self.graph, do or {}, self.device)
+        n, seed = whole("n", n, 0), as_seed(seed)
+        action, _ = columns(self.graph, {} if do is None else by_name("do", do, "values by name"), self.device)
         check_possible(self.graph, action)
         for name, value in action.items():
             if len(value) not in (1, n):
@@ -380,7 +393,7 @@ class CausalModel(SCM):
 
     def measure(self, world: Columns | Tensor) -> World:
         """What the readers read off the images of `world` (or off an image), hard, in declared units."""
-        given = {self._only_image(): world} if isinstance(world, Tensor) else world
+        given: Any = world if hasattr(world, "keys") else {self._only_image(): world}
         check_known("variable", given.keys(), self.graph)
         seen = {name: given[name] for name in given.keys() if name in self.graph.images}  # noqa: SIM118
         images, single = columns(self.graph, seen, self.device)
@@ -392,7 +405,13 @@ class CausalModel(SCM):
 
     def complete(self, given: Columns) -> World:
         """`given`, checked, with what is missing read off its images. Raises ValueError that lists what nothing supplies."""
-        return self._filled(columns(self.graph, given, self.device)[0])
+        return self._filled(columns(self.graph, by_name("values", given), self.device)[0])
+
+    def _rows(self, what: str, given: Columns, least: int = 1) -> World:
+        """The argument `what`, complete. Raises ValueError for fewer rows than `least`."""
+        rows = self.complete(by_name(what, given))
+        whole(f"{what}: rows", count_rows(rows), least)
+        return rows
 
     def _filled(self, world: World) -> World:
         missing = [name for name in self.graph if name not in world]

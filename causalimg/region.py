@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
-from pydantic import BeforeValidator, NonNegativeFloat
+from pydantic import BeforeValidator, Field, NonNegativeFloat
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Outlined
 from causalimg.graph.spec import Spec
-from causalimg.values import World
+from causalimg.values import World, numbers
 
 MOST = 2.0
 """A structure is not expected to grow by more than this, in length."""
@@ -36,7 +36,7 @@ class Region(Spec):
 
     structures: Annotated[tuple[str, ...], BeforeValidator(_names)] | None = None
     margin: NonNegativeFloat = 0.08
-    soft: NonNegativeFloat = 0.03
+    soft: float = Field(0.03, ge=0, le=1)
 
     def mask(
         self, graph: Graph, name: str, image: Tensor, before: World, after: World, outlines: Callable[[], World]
@@ -119,12 +119,9 @@ Where = Region | str | None | Any
 def as_mask(given: Any, shape: Sequence[int], n: int, device: torch.device) -> Tensor:
     """A user's own mask as (n or 1, height, width) for images of `shape`.
 
-    Raises ValueError for another shape, or values outside [0, 1].
+    Raises ValueError for another shape, or values outside [0, 1]; TypeError for what is no mask.
     """
-    try:
-        mask = torch.as_tensor(given, dtype=torch.float32, device=device)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"region: expected a Region, a structure by name, or a mask, got {given!r}") from None
+    mask = numbers("region", given, "a Region, a structure by name, or a mask").to(device, torch.float32)
     height, width = shape[-2:]
     if mask.shape not in ((height, width), (1, height, width), (n, height, width)):
         expected = f"({height}, {width}) or ({n}, {height}, {width})"

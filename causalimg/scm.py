@@ -10,23 +10,27 @@ A counterfactual takes three steps, each a function of its own::
 
 from collections.abc import Callable, Mapping
 from copy import copy
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from causalimg.draws import Draws
-from causalimg.errors import check_known
+from causalimg.errors import as_seed, check_known, whole
 from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
-from causalimg.values import World, in_batches, map_tensors, widen
+from causalimg.values import World, by_name, in_batches, map_tensors, numbers, widen
 
 Outline = Callable[[Tensor, str], World]
 """From images (n, channels, height, width), and the name of their variable, to structures by name, bool, (n, height, width)."""
 
 BATCH = 64
 """So many images are outlined at once."""
+
+MOST = 10**8
+"""So many samples at a time: to ask for more is most likely a slip, and no memory would hold as many images."""
 
 Adjust = Callable[["Rows", World], "Factual"]
 """From what was seen and what is set, row by row, to what was seen with other noise."""
@@ -126,6 +130,17 @@ class Rows(Factual):
         """A row for each question, or one for all, as a row for each of these, or one."""
         return value if len(value) == 1 else value.repeat_interleave(self.particles, dim=0)
 
+    def numbers(self, what: str, given: Any) -> Tensor:
+        """`given`, a number for all or one for each question, likewise; `what` says of what it is.
+
+        Raises TypeError for what is no number, ValueError for what is not finite, and for other than so many.
+        """
+        allowed = f"a finite number, or {self.questions} of them"
+        found = numbers(what, given, allowed)
+        if found.shape not in ((), (1,), (self.questions,)) or not found.isfinite().all():
+            raise ValueError(f"{what}: expected {allowed}, got {tuple(found.shape)}: {given}")
+        return self.per_question(found) if found.ndim else found
+
 
 def check_precision(module: nn.Module) -> None:
     """Raise ValueError where `module` or torch itself is not set to float32, in which values are."""
@@ -168,9 +183,9 @@ class SCM(nn.Module):
 
         Only effects of what was set are predicted anew, from the noise of the factual items as `adjust` leaves it; images within
         `region`, and by other `weights` than their mechanisms' own, and under `pulls` (see `Guidable`). Raises ValueError for a
-        region that won't do, and for weights of what no such mechanism follows.
+        region that won't do, and for weights of what no such mechanism follows; TypeError for weights that are no numbers.
         """
-        rows, was, given = self._rows(factual, action)
+        rows, was, given = self._in_rows(factual, action)
         checked = self._weights(weights or {}, rows)
         seen = adjust(rows, given)
 
@@ -192,7 +207,7 @@ class SCM(nn.Module):
 
         What lies within a mechanism, between parents and value, is one of the others (see `Mediated`).
         """
-        rows, was, given = self._rows(factual, action)
+        rows, was, given = self._in_rows(factual, action)
         total = self.propagate(factual, action, region)
         effects = self.graph.descendants(*action) - action.keys()
         masks = {name: self._mask(rows, name, self.parents(total, name), region) for name in effects}
@@ -209,9 +224,10 @@ class SCM(nn.Module):
 
         return total, carried(given, was), carried(was, total)
 
-    def _rows(self, factual: Factual, action: World) -> tuple[Rows, World, World]:
+    def _in_rows(self, factual: Factual, action: World) -> tuple[Rows, World, World]:
         """What was seen, and what is set, in as many rows as are answered."""
-        questions = max([factual.n, *map(len, action.values())]) if factual.n else 0
+        lengths = [factual.n, *map(len, action.values())]
+        questions = max(lengths) if all(lengths) else 0
         rows = Rows(factual, questions)
         was, given = (
             {name: widen(value, questions).repeat_interleave(rows.particles, dim=0) for name, value in world.items()}
@@ -224,17 +240,11 @@ class SCM(nn.Module):
 
     def _weights(self, given: Weights, rows: Rows) -> dict[str, Tensor]:
         """`given`, checked: by parent, one for all, or one for each of the rows."""
-        n, device = rows.questions, next(iter(rows.values.values())).device
+        device = next(iter(rows.values.values())).device
         followed = [name for m in self.mechanisms.values() if guidable_of(m) for name in m.parents]
-        check_known("parent of a mechanism with weights", given, followed)
-        weights = {name: torch.as_tensor(w, dtype=torch.float32, device=device) for name, w in given.items()}
-        for name, weight in weights.items():
-            if weight.shape not in ((), (1,), (n,)) or not weight.isfinite().all():
-                shape = tuple(weight.shape)
-                raise ValueError(
-                    f"weights of {name}: expected a finite number, or {n} of them, got {shape}: {given[name]}"
-                )
-        return {name: rows.per_question(weight) if weight.ndim else weight for name, weight in weights.items()}
+        names = by_name("weights", given, "numbers by name").keys()
+        check_known("parent of a mechanism with weights", names, followed)
+        return {name: rows.numbers(f"weights of {name}", given[name]).to(device, torch.float32) for name in names}
 
     def _mask(self, rows: Rows, name: str, parents: World, region: Where) -> Tensor | None:
         if region is None or name not in self.graph.images:
@@ -247,8 +257,12 @@ class SCM(nn.Module):
 
     @torch.no_grad()
     def draw(self, n: int, action: World, seed: int = 0) -> World:
-        """`n` samples of the observational (no action) or the interventional distribution."""
-        given, generator = {name: widen(value, n) for name, value in action.items()}, Generator().manual_seed(seed)
+        """`n` samples of the observational (no action) or the interventional distribution.
+
+        Raises TypeError for `n` or a seed that is no whole number, ValueError for a negative `n`, or one above `MOST`.
+        """
+        n, generator = whole("n", n, 0, MOST), Generator().manual_seed(as_seed(seed))
+        given = {name: widen(value, n) for name, value in action.items()}
 
         def draw(name: str, parents: World) -> Tensor:
             return self.mechanisms[name].predict(self.mechanisms[name].noise(n, generator), parents)

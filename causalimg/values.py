@@ -5,6 +5,7 @@ A nest is a tensor, or a mapping, tuple or NamedTuple of nests. The first dimens
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
+from numbers import Number
 from reprlib import repr as brief
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
@@ -13,7 +14,7 @@ from numpy import float64
 from numpy.ma import MaskedArray
 from torch import Tensor
 
-from causalimg.errors import check_known
+from causalimg.errors import check_known, wrong_kind
 from causalimg.graph import Graph, Image, Variable
 
 World = dict[str, Tensor]
@@ -34,6 +35,13 @@ class Columns(Protocol):
         ...
 
     def __getitem__(self, name: str, /) -> Any: ...
+
+
+def by_name(what: str, given: Any, expected: str = "values by name or a Table") -> Columns:
+    """`given`, if it has names and values. Raises TypeError, which calls it `what` and says what is `expected`, if not."""
+    if isinstance(given, type) or not (hasattr(given, "keys") and hasattr(given, "__getitem__")):
+        raise wrong_kind(what, expected, given)
+    return cast(Columns, given)
 
 
 def columns(graph: Graph, given: Columns, device: torch.device | str = "cpu") -> tuple[World, bool]:
@@ -76,18 +84,33 @@ def column(name: str, variable: Variable, value: Any, device: torch.device | str
     return tensor.float().to(device)
 
 
+def numbers(what: str, given: Any, allowed: str = "numbers") -> Tensor:
+    """`given`, a number, list, array or tensor of real numbers or truth values, as a dense tensor without a gradient.
+
+    Raises TypeError for anything else, which calls it `what`, and says what is `allowed`.
+    """
+    if isinstance(given, MaskedArray):
+        raise TypeError(f"{what}: a masked array hides what is missing: fill it, or leave its rows out")
+    try:
+        tensor = torch.as_tensor(float64(given) if isinstance(given, float) else given)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise TypeError(f"{what}: expected {allowed}, got {brief(_odd_one(given))}") from None
+    if tensor.is_complex() or tensor.is_meta:
+        raise TypeError(f"{what}: expected {allowed}, got {brief(given)}, {tensor.dtype}")
+    return (tensor if tensor.layout == torch.strided else tensor.to_dense()).detach()
+
+
+def _odd_one(given: Any) -> Any:
+    """What is no number in a list, or `given` itself."""
+    return next((one for one in given if not isinstance(one, Number)), given) if isinstance(given, list) else given
+
+
 def _numbers(name: str, variable: Variable, value: Any) -> Tensor:
     """`value` as a dense tensor of real numbers. Raises TypeError for what is none."""
-    if isinstance(value, MaskedArray):
-        raise TypeError(f"{name}: a masked array hides what is missing: fill it, or leave its rows out")
-    encoded = variable.encode(name, value)
-    try:
-        tensor = torch.as_tensor(float64(encoded) if isinstance(encoded, float) else encoded)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise TypeError(f"{name}: expected {variable.allowed}, got {brief(value)}") from None
-    if tensor.is_complex() or tensor.dtype == torch.bool:
+    tensor = numbers(name, variable.encode(name, value), variable.allowed)
+    if tensor.dtype == torch.bool:
         raise TypeError(f"{name}: expected {variable.allowed}, got {brief(value)}, {tensor.dtype}")
-    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+    return tensor
 
 
 def check_allowed(name: str, variable: Variable, tensor: Tensor) -> None:

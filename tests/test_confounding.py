@@ -300,9 +300,14 @@ def test_what_is_not_fitted_or_of_another_model_is_refused(model, seen):
         ({("area", "x"): 0.1}, "Bright, of x, is not Monotone"),
         ({"dose": 1.0}, "confounding: expected pairs"),
         ({("dose", "area"): 1.0}, "add up to 1 or more"),
-        ({("dose", "area"): float("nan")}, "add up to 1 or more"),
+        ({("dose", "area"): float("nan")}, r"confounding of dose and area: expected a finite number, .* got \(\): nan"),
+        ({("dose", "area"): torch.zeros(5)}, r"confounding of dose and area: .* or 6 of them, got \(5,\)"),
+        ({("dose", "area"): "strong"}, "confounding of dose and area: expected a finite number, .* got 'strong'"),
+        ({("dose", "area"): None}, "confounding of dose and area: expected a finite number, .* got None"),
+        ({("age", "dose", "area"): 0.1}, "confounding: expected pairs"),
+        (0.3, r"confounding: expected correlations by \(parent, effect\), got float 0.3"),
     ],
 )
 def test_what_can_not_be_is_refused(model, seen, told, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         model.do(seen, dose=1.0, confounding=told)

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from causalimg.data.files import read_table
-from causalimg.data.images import Percentile, area_average, masks_of, open_picture
+from causalimg.data.images import area_average, masks_of, open_picture
 from causalimg.data.limits import Limits
+from causalimg.data.normalise import Percentile
 from causalimg.data.problems import TableError
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image
 from causalimg.readers import Reader
@@ -360,10 +361,14 @@ def test_a_mistyped_column_is_a_problem_even_where_a_reader_could_fill(folder):
         ({"masks": "masks.npz"}, r"structures=\('...', ...\), got masks='masks.npz'"),
         ({"masks": "masks.npz", "structures": "lv"}, "got masks='masks.npz' and structures='lv'"),
         ({"structures": ("lv",)}, "got masks=None"),
+        ({"columns": ["age"]}, "columns: expected names of columns by variable, got list"),
+        ({"columns": {"age": 3}}, "age: unknown column '3'"),
+        ({"normalise": "percentile"}, "normalise: expected a function of an image's pixels, got str"),
+        ({"normalise": lambda pixels: pixels[0] / 255}, r"pixels of shape \(4,\), expected \(height, width\)"),
     ],
 )
 def test_arguments_that_cannot_be_right_are_refused(folder, options, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises((ValueError, TypeError), match=match):
         read_table(Heart, write_csv(folder), **options)
 
 

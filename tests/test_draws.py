@@ -262,7 +262,7 @@ def test_bad_questions_about_spread_are_refused(model):
     with pytest.raises(ValueError, match="particles: expected at least 1, got 0"):
         model.do(rows(slice(2)), age=50.0, particles=0)
     one, many = (model.do(rows(slice(2)), age=50.0, particles=n) for n in (1, 2))
-    for level in (0, 1, 90):
+    for level in (0, 1, 90, float("nan"), "wide"):
         with pytest.raises(ValueError, match="between 0 and 1"):
             many.interval("area", level)
     with pytest.raises(ValueError, match="one draw has no interval"):
@@ -272,6 +272,44 @@ def test_bad_questions_about_spread_are_refused(model):
     with pytest.raises(ValueError, match="Did you mean 'area'"):
         many.interval("aera")
     assert (one.spread["x"] == 0).all()
+
+
+@pytest.mark.parametrize("given", [2.5, None, "many", [2], torch.tensor(2.0)])
+def test_numbers_that_are_not_whole_are_refused_by_name(model, given):
+    seen = rows(slice(2))
+    for ask in (lambda **n: model.do(seen, **n), lambda **n: model.sample(**({"n": 2} | n))):
+        with pytest.raises(TypeError, match="seed: expected a whole number"):
+            ask(seed=given)
+    with pytest.raises(TypeError, match="particles: expected a whole number"):
+        model.do(seen, particles=given)
+    with pytest.raises(TypeError, match="n: expected a whole number"):
+        model.sample(given)
+
+
+@pytest.mark.parametrize(
+    ("n", "seed", "said"), [(-1, 0, "n: .*-1"), (10**12, 0, "n: .*1000000000000"), (1, 2**80, "seed")]
+)
+def test_numbers_that_are_too_few_or_too_many_are_refused(model, n, seed, said):
+    with pytest.raises(ValueError, match=said):
+        model.sample(n, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (2.0, "weights: expected numbers by name, got float 2.0"),
+        ({"area": "strong"}, "weights of area: expected a finite number, or 2 of them, got 'strong'"),
+        ({"area": 1j}, "weights of area: expected a finite number"),
+        ({"area": torch.ones(3)}, r"weights of area: .* or 2 of them, got \(3,\)"),
+    ],
+)
+def test_weights_that_are_none_are_refused(ensemble, weights, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        ensemble.models[0].do(rows(slice(2)), area=20.0, weights=weights)
+
+
+def test_one_item_may_be_asked_nothing_at_all(model):
+    assert model.do(rows(0), area=[])["x"].shape == (0, 1, 8, 8)
 
 
 def test_effects_and_guides_have_draws_too(model):
@@ -327,6 +365,29 @@ def test_an_ensemble_of_none_or_of_strangers_is_refused(ensemble):
     other = ci.compile(ci.Graph.of(x=ci.Image(shape=(1, 8, 8))), x=ci.HVAE(**TINY, latents=(0, 2)))
     with pytest.raises(ValueError, match="one and the same graph"):
         ci.Ensemble([ensemble.models[0], other])
+    for given in (None, "models", other, [None], ["model"]):
+        with pytest.raises(TypeError, match="models: expected"):
+            ci.Ensemble(given)
+    with pytest.raises(ValueError, match="abducted by 1 models: this ensemble has 2"):
+        ensemble.do(ensemble.models[0].abduct(rows(0)), age=50.0)
+
+
+class Blinded(Brightest):
+    """Reads NaN, with a gradient."""
+
+    def read(self, images, graph, names, *, soft=False):
+        return {name: torch.nan * images.mean((1, 2, 3)) for name in names}
+
+
+def test_a_guide_that_is_none_or_reads_nan_is_refused(ensemble):
+    model = ensemble.models[0]
+    with pytest.raises(TypeError, match="reader: expected Reader, got NoneType"):
+        ci.Guided(model, None)
+    with pytest.raises(ValueError, match=r"Blinded\(\) can't guide: its readings of area are not finite"):
+        ci.Guided(model, Blinded()).do(rows(slice(2)), area=20.0)
+    for given, said in ({"reader": None}, "reader"), ({"rows": None}, "rows"):
+        with pytest.raises(TypeError, match=f"{said}: expected"):
+            ci.Conformal(model, **{"rows": WORLD, "reader": Brightest()} | given)
 
 
 def test_digests_tell_items_apart_by_all_that_is_known():

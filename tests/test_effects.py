@@ -184,6 +184,12 @@ def test_latents_that_do_not_move_have_no_indirect_effect():
     near(effects["total"], effects["direct"])
 
 
+def test_without_images_there_is_nothing_to_plot():
+    graph = ci.Graph.of("Numbers", a=ci.Continuous())
+    with pytest.raises(ValueError, match="nothing to plot: Numbers has no image"):
+        ci.compile(graph).do({"a": 1.0}, a=2.0).plot()
+
+
 def test_effects_are_drawn_beside_each_other(tmp_path):
     model, world = mediated()
     figure = model.effects(world, a=ci.shift(1.0)).plot(tmp_path / "effects.png")

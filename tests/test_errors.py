@@ -1,8 +1,19 @@
 import pickle
 
+import numpy as np
 import pytest
+import torch
 
-from causalimg.errors import InvalidSpecError, check_given, check_known, located, unknown
+from causalimg.errors import (
+    InvalidSpecError,
+    check_given,
+    check_kind,
+    check_kinds,
+    check_known,
+    located,
+    unknown,
+    whole,
+)
 from causalimg.graph import Area
 from causalimg.graph.spec import Spec
 
@@ -68,3 +79,33 @@ def test_what_is_missing_is_named_and_what_was_given_instead():
         check_given("mask", ["disc"], [])
     with pytest.raises(ValueError, match=r"missing mask 'disc'\. Was 'disk' meant to be it\? Given: disk\."):
         check_given("mask", ["disc"], ["disk"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (800, "recipe: expected Box or None, got int 800"),
+        ("lv", "recipe: expected Box or None, got str 'lv'"),
+        ([1], "recipe: expected Box or None, got list"),
+        (Box, "recipe: expected Box or None, got the class Box"),
+    ],
+)
+def test_an_argument_of_another_kind_is_named_with_what_was_given(given, message):
+    with pytest.raises(TypeError) as error:
+        check_kind("recipe", given, Box, type(None))
+    assert str(error.value) == message
+    check_kind("recipe", None, Box, type(None))
+
+
+@pytest.mark.parametrize("given", ["box", Box(width=1), {"width": 1}, [Box(width=1), None]])
+def test_a_list_is_of_one_kind(given):
+    with pytest.raises(TypeError, match="^boxes: expected"):
+        check_kinds("boxes", given, Box)
+    check_kinds("boxes", (Box(width=1),), Box)
+
+
+@pytest.mark.parametrize("given", [2.0, "2", None, [2], float("nan"), 0, 6])
+def test_a_count_is_a_whole_number_within_its_limits(given):
+    with pytest.raises((TypeError, ValueError), match="^n: expected"):
+        whole("n", given, 1, 5)
+    assert whole("n", np.int64(2), 1, 5) == whole("n", torch.tensor(2), 1) == 2

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import causalimg as ci
 import causalimg.evaluation.statistics as boot
 from causalimg.configured import Configured
 from causalimg.evaluation import effectiveness
 from causalimg.evaluation.change import dilate, grey_levels, neighbourhood
 from causalimg.graph import Area, Categorical, Continuous, Graph, Image, Outlined, Within
+from causalimg.mechanisms.mechanism import noisy_by_pixel
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.scores import worth
 
@@ -408,3 +410,34 @@ def test_a_fingerprint_is_of_what_was_learnt():
 def test_where_nothing_was_learnt_a_fingerprint_is_of_the_settings():
     assert fingerprint(Ruler()) == fingerprint(Ruler())
     assert fingerprint(Ruler()) != fingerprint(Ruler(bias=1.1))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"model": None}, "model: expected a model, .* got NoneType"),
+        ({"test": None}, "test: expected values by name or a Table, got NoneType"),
+        ({"test": world(20) | {"left": torch.ones(5)}}, "left: 5 items, but .* has 20"),
+        ({"test": world(20) | {"left": torch.full((20,), torch.nan)}}, "left, row 0: nan"),
+        ({"judges": Ruler()}, "judges: expected a list of Reader, got Ruler"),
+        ({"judges": ["ruler"]}, "judges: expected Reader, got str 'ruler'"),
+        ({"n": -1}, "n: expected at least 1, got -1"),
+        ({"n": 2.5}, "n: expected a whole number, got float 2.5"),
+        ({"seed": "one"}, "seed: expected a whole number"),
+    ],
+)
+def test_what_cannot_be_judged_is_named(how, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        ci.evaluate(**{"model": Painter(), "test": world(20), "judges": [Ruler()], **how})
+
+
+def test_what_is_compared_are_reports():
+    with pytest.raises(TypeError, match="none: expected Report, got str 'report'"):
+        ci.Comparison({"none": "report"})
+
+
+def test_whether_a_mechanism_adds_noise_is_asked_without_the_global_random_state():
+    mechanism = ci.HVAE(widths=(4,), latents=(2,)).built(Image(shape=(1, 8, 8)), {})
+    before = torch.get_rng_state()
+    assert noisy_by_pixel(mechanism)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -369,7 +369,7 @@ def test_mistakes_are_named():
         ci.evaluate([], values, [Ruler()])
     with pytest.raises(ValueError, match="no target: name one or more of left, right"):
         ci.evaluate(Painter(), values, [Ruler()], variables=[])
-    with pytest.raises(ValueError, match="no items"):
+    with pytest.raises(ValueError, match="n: expected at least 1, got 0"):
         ci.evaluate(Painter(), values, [Ruler()], n=0)
     with pytest.raises(ValueError, match="models are of different graphs"):
         ci.evaluate([Painter(), Oracle()], values, [Ruler()])

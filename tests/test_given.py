@@ -47,6 +47,7 @@ def seen(n=4):
         ("dose", "5"),
         ("dose", [{"a": 1}]),
         ("dose", np.ma.array([1.0, 2.0], mask=[False, True])),
+        ("dose", torch.empty(2, device="meta")),
         ("x", torch.zeros(1, 8, 8, dtype=torch.bool)),
     ],
 )

@@ -347,7 +347,7 @@ def test_two_terms_of_one_label_are_refused_and_nothing_is_lost(pair):
 
 
 def test_what_guides_is_a_reader_or_a_term(pair):
-    with pytest.raises(TypeError, match="guidance holds a function: expected readers and terms"):
+    with pytest.raises(TypeError, match="guidance: expected Reader or Term, got function"):
         expand(pair[0].graph, [Biased(), lambda imagined: imagined.image.mean((1, 2, 3))])
 
 
@@ -781,3 +781,39 @@ def test_a_temperature_that_can_do_nothing_and_an_image_without_bounds_are_refus
     linear = ci.LinearGaussian().bind(ci.Graph.of(v=ci.Continuous()), "v")
     with pytest.raises(ValueError, match="a temperature can do nothing: LinearGaussian"):
         check(fitted.graph, "x", linear, [], ci.View(temperature=0.5))
+
+
+class Hard(Eye):
+    """Reads without a gradient."""
+
+    def read(self, images, graph, names, *, soft=False):
+        return {name: value.detach() for name, value in super().read(images, graph, names).items()}
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"train": {name: value[:1] for name, value in discs(2).items()}}, "train: rows: expected at least 2, got 1"),
+        ({"guidance": None}, "guidance: expected a list of Reader or Term, got NoneType"),
+        ({"guidance": Eye()}, "guidance: expected a list of Reader or Term, got Eye"),
+        ({"guidance": [Hard()]}, "can't guide: its soft reading of area has no gradient"),
+        ({"sampler": "permuted"}, "sampler: expected .* a function, got str 'permuted'"),
+        ({"sampler": lambda values, names: values}, "what the sampler draws: expected Drawn, got dict"),
+        (
+            {"sampler": ci.Uniform(ranges={"area": (-50, -10)})},
+            r"sampler: area, row 0: .* is not a number in \[0, inf\)",
+        ),
+        ({"view": 1.0}, "view: expected View, got float 1.0"),
+        ({"recipe": {"steps": 2}}, "recipe: expected Recipe or None, got dict"),
+    ],
+)
+def test_what_no_fine_tuning_can_take_is_named(fitted, how, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fitted.finetune(**{"train": discs(8), "guidance": [Eye()], **how})
+    assert not fitted.guided_by
+
+
+@pytest.mark.parametrize("ranges", [{}, {"area": (50, 10)}, {"area": (float("nan"), 10)}, {"area": (0, float("inf"))}])
+def test_a_range_is_finite_and_rises(ranges):
+    with pytest.raises(ValueError, match="ranges"):
+        ci.Uniform(ranges=ranges)

@@ -223,7 +223,7 @@ def test_two_models_in_one_process_do_not_share_anything(world):
         ({"age": float("nan")}, "nan is not a number in"),
         ({"age": 200.0}, r"200 is not a number in \[0, 110\] year"),
         ({"sex": 2}, "2 is not one of 'female', 'male'"),
-        ({"area": ci.scale(-1.0)}, r"is not a number in \[0, inf\] px"),
+        ({"area": ci.scale(-1.0)}, r"is not a number in \[0, inf\) px"),
         ({"area": torch.ones(7)}, "7 values for 120 items"),
         ({"x": torch.zeros(1, 8, 8)}, r"x: expected shape \(1, 16, 16\)"),
     ],
@@ -313,3 +313,43 @@ def test_a_seed_draws_the_first_weights_and_the_global_random_state_is_left_alon
     weights = [model.mechanisms["x"].unet.up[0].weight for model in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize(
+    ("readers", "asked", "message"),
+    [
+        ([], {"x": "flow"}, "x: expected Mechanism, got str 'flow'"),
+        ([], {"area": ci.ConditionalFlow}, "area: expected Mechanism, got the class ConditionalFlow"),
+        ([[Threshold()]], {}, "readers: expected Reader, got list"),
+        ([Threshold], {}, "readers: expected Reader, got the class Threshold"),
+        ([], {"seed": "one"}, "seed: expected a whole number, got str 'one'"),
+        (
+            [],
+            {"x": ci.HVAE(widths=(10**15, 4), latents=(0, 2))},
+            r"x: HVAE\(widths=\(1000000000000000, 4\).* can't be built",
+        ),
+    ],
+)
+def test_what_no_model_is_made_of_is_named(readers, asked, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        ci.compile(Disc, *readers, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"n": -1}, "n: expected at least 0, got -1"),
+        ({"n": 2.5}, "n: expected a whole number, got float 2.5"),
+        ({"n": 3, "do": [60.0]}, "do: expected values by name, got list"),
+        ({"n": 3, "seed": "one"}, "seed: expected a whole number"),
+    ],
+)
+def test_what_cannot_be_sampled_is_named(model, asked, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.sample(**asked)
+
+
+def test_an_array_is_measured_as_a_tensor_is(model, world):
+    assert torch.equal(model.measure(world["x"][:3].numpy())["area"], model.measure(world["x"][:3])["area"])
+    with pytest.raises(TypeError, match="x: expected"):
+        model.measure(None)

@@ -526,3 +526,51 @@ OTHER = Graph.of(shade=Categorical(levels=("light", "dark")), x=Image(shape=(1, 
 def test_a_mistake_is_named(mistake, message):
     with pytest.raises(ValueError, match=message):
         mistake()
+
+
+def sized(labels):
+    return Regressor(Mean(), variables=("size",)).targets(labels)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda: fit(wrapped(), None), "masks: expected masks by structure, or one label map, got None"),
+        (lambda: fit(wrapped(), {k: v[:, :8, :8] for k, v in MASKS.items()}), r"masks: .* \(32, 32\), got \(8, 8\)"),
+        (
+            lambda: fit(wrapped(), MASKS | {"disc": MASKS["disc"][:3]}),
+            r"ground: labels of shape .* disc have \(3, 32, 32\)",
+        ),
+        (lambda: fit(wrapped(), MASKS | {"disc": MASKS["disc"] + 0j}), "mask of disc: .*complex64"),
+        (lambda: wrapped().fit(discs(4)[0], MASKS, recipe=100), "recipe: expected Recipe or None, got int 100"),
+        (lambda: fit(wrapped(), MASKS, augment="none"), "augment: expected Augment or None, got str 'none'"),
+        (lambda: fit(wrapped(), MASKS, val=discs(4)[0]), "val: expected a pair, images and labels, got Tensor"),
+        (lambda: fit(wrapped(), MASKS, groups=[["a"]] * 4), "groups: expected a name or number .* got list"),
+        (lambda: fit(wrapped(), MASKS, seed="one"), "seed: expected a whole number, got str 'one'"),
+        (lambda: wrapped().assess(None, MASKS), "images: expected numbers, got None"),
+        (lambda: wrapped().fit(discs(2)[0], {k: v[:2] for k, v in MASKS.items()}), "images: expected 2 or more"),
+        (lambda: sized(None), "labels: expected numbers by name, of size, got NoneType"),
+        (lambda: sized({"size": torch.ones(4, 1)}), r"size: expected shape \(n,\), got \(4, 1\)"),
+        (lambda: sized({"size": ["a"] * 4}), "size: expected numbers, got 'a'"),
+        (lambda: shades("dark", None), "shade: expected one of 'dark', 'light', or its index, got None"),
+        (lambda: Segmentor.unet(()), "Segmentor.structures"),
+        (lambda: Regressor.cnn(()), "Regressor.variables"),
+        (lambda: Classifier.cnn({}), "Classifier.levels"),
+        (lambda: Classifier(Mean(), levels={"shade": ("dark",)}), r"shade.levels: at least two"),
+        (lambda: Regressor(Mean(outputs=2), variables=("size", "size")), "duplicate variable among size, size"),
+        (lambda: Segmentor(None, structures=("disc",)), "network: expected a mapping"),
+        (lambda: Segmentor.unet(("disc",), width=10**15), "width=1000000000000000.* can't be built"),
+        (lambda: ReaderSet(Discs, [Mean()]), "readers: expected Reader, got Mean"),
+    ],
+)
+def test_what_is_of_another_kind_is_named(mistake, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        mistake()
+
+
+def test_labels_and_images_may_be_lists_and_arrays():
+    images, masks = discs(4)
+    areas, regressor = masks.sum((1, 2)).float(), Regressor(Mean(), variables=("size",))
+    reports = [regressor.assess(images.numpy(), {"size": given}).report() for given in (areas, areas.tolist())]
+    assert reports[0] == reports[1]
+    assert wrapped().assess(images, {name: mask.numpy() for name, mask in MASKS.items()}).fitted["held_out"] == 4

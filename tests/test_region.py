@@ -78,12 +78,18 @@ def change(model, **how):
 def test_an_answer_changes_the_image_where_it_may_and_nowhere_else(model):
     corner = torch.zeros(16, 16)
     corner[:4, :4] = 1
-    for given in (corner, corner.bool(), corner.expand(6, -1, -1), corner.numpy()):
+    for given in (corner, corner.bool(), corner.expand(6, -1, -1), corner.numpy(), corner.to_sparse()):
         away = change(model, region=given)
         assert away[:, corner == 0].max() < 1e-5
         assert away[:, corner == 1].max() > 1e-4
     for everywhere in (ci.Region(margin=1), None, 1 + 0 * corner):
         assert change(model, region=everywhere)[:, :2, :2].max() > 1e-4
+
+
+@pytest.mark.parametrize("soft", [-0.1, float("nan"), float("inf")])
+def test_a_border_that_is_no_share_of_the_image_is_refused(soft):
+    with pytest.raises(ValueError, match=r"Region.soft: .*got"):
+        ci.Region(soft=soft)
 
 
 def test_a_structure_by_name_and_the_default_are_near_it(model):
@@ -144,6 +150,7 @@ class OfOne(ci.Reader):
         (torch.ones(8, 8), r"expected a mask of shape \(16, 16\)"),
         (torch.full((16, 16), 2.0), "within"),
         (object(), "expected a Region, a structure by name, or a mask"),
+        (torch.ones(16, 16) + 0j, "expected a Region, a structure by name, or a mask"),
     ],
 )
 def test_a_region_that_will_not_do_is_refused(model, given, said):

@@ -286,5 +286,6 @@ def test_an_ensemble_is_written_over_whole_and_takes_no_folder_elsewhere(tmp_pat
     forge(tmp_path / "e", models=["../mine"])
     with pytest.raises(ValueError, match="name the folders of models"):
         ci.Ensemble.load(tmp_path / "e", Threshold())
-    ci.Ensemble(models[:1]).save(tmp_path / "e")
+    with pytest.raises(ValueError, match="name the folders of models"):
+        ci.Ensemble(models[:1]).save(tmp_path / "e")
     assert (tmp_path / "mine").exists()

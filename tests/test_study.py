@@ -179,18 +179,19 @@ def test_a_table_needs_outlines_and_is_split_by_patient_where_it_has_no_split(st
     parts = ci.Study.of_table(ci.Table(study.graph, values, masks, {"patient": patients}))
     assert len(parts.train.values["x"]) > len(parts.val.values["x"]) > 0
     assert set(parts.groups).isdisjoint(parts.train.extra["patient"])
-    assert (
-        ci.Study.of_table(
-            ci.Table(study.graph, values, masks, {"split": ["train", "val", "test"] * 8, "patient": patients})
-        ).groups
-        == patients[2::3]
-    )
+    split = [("train", "val", "test")[i // 3 % 3] for i in range(24)]
+    told = ci.Study.of_table(ci.Table(study.graph, values, masks, {"split": split, "patient": patients}))
+    assert told.groups == [patient for patient, part in zip(patients, split, strict=True) if part == "test"]
+    leaking = ci.Table(study.graph, values, masks, {"split": ["train", "val", "test"] * 8, "patient": patients})
+    with pytest.raises(ci.TableError, match="one patient has the split 'test' and 'train' and 'val'"):
+        ci.Study.of_table(leaking)
 
 
 def test_a_table_without_patients_is_one_in_which_each_row_is_said_to_count_by_itself(study):
     values, masks = study.train.values, study.train.masks
     subjects = [f"s{i // 3}" for i in range(24)]
-    for extra in ({"subject": subjects}, {"subject": subjects, "split": ["train", "val", "test"] * 8}):
+    split = [("train", "val", "test")[i // 3 % 3] for i in range(24)]
+    for extra in ({"subject": subjects}, {"subject": subjects, "split": split}):
         table = ci.Table(study.graph, values, masks, extra)
         with pytest.raises(ValueError, match=r"unknown column of patients 'patient'.*Known: .*subject.*patient=None"):
             ci.Study.of_table(table)
@@ -199,7 +200,7 @@ def test_a_table_without_patients_is_one_in_which_each_row_is_said_to_count_by_i
         assert set(ci.Study.of_table(table, patient="subject").groups) <= set(subjects)
         alone = ci.Study.of_table(table, patient=None)
         assert alone.groups is None
-        assert [len(part.values["x"]) for part in (alone.train, alone.val, alone.test)] in ([17, 3, 4], [8, 8, 8])
+        assert [len(part.values["x"]) for part in (alone.train, alone.val, alone.test)] in ([17, 3, 4], [9, 9, 6])
 
 
 def test_a_page_of_rows_that_count_by_themselves_speaks_of_no_patients_and_says_what_the_judge_cannot_tell(compared):

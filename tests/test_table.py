@@ -1,5 +1,7 @@
 """A table: rows and parts of it, and the mapping that it is."""
 
+import copy
+import pickle
 import unicodedata
 
 import numpy as np
@@ -184,10 +186,40 @@ def test_parts_that_came_with_the_table_are_checked():
         twice.check_apart()
 
 
-@pytest.mark.parametrize("fractions", [(), (float("nan"), 1.0), (1.2, -0.2)])
+@pytest.mark.parametrize("fractions", [(), (float("nan"), 1.0), (1.2, -0.2), "half"])
 def test_fractions_that_are_none_are_refused(table, fractions):
     with pytest.raises(ValueError, match="fractions must be positive and sum to 1, got"):
         table.split(by="patient", fractions=fractions)
+
+
+@pytest.mark.parametrize(
+    "index", [10, [0, -11], ["p1"], torch.ones(3, dtype=torch.bool), None, True, torch.tensor([0.5])]
+)
+def test_what_are_no_rows_is_refused(table, index):
+    with pytest.raises(ValueError, match="rows: expected positions below 10, a slice, or 10 bools, got "):
+        table.rows(index)
+    assert len(table.rows([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "match"),
+    [
+        ({"values": None}, "values: expected Mapping, got NoneType"),
+        ({"values": {"age": [1.0, 2.0]}}, "age: expected Tensor, got list"),
+        ({"values": {}, "masks": {"lv": np.zeros((2, 4, 4))}}, "lv: expected Tensor, got ndarray"),
+    ],
+)
+def test_values_that_are_no_tensors_are_refused(parts, match):
+    with pytest.raises(TypeError, match=match):
+        Table(Heart(), **parts)
+
+
+def test_an_error_is_passed_on_whole():
+    with pytest.raises(TableError, match="patient: the cell is empty") as error:
+        patients("p1", "", "p2", "p3").split(by="patient", fractions=(0.5, 0.5))
+    for again in (pickle.loads(pickle.dumps(error.value)), copy.deepcopy(error.value)):
+        assert str(again) == str(error.value)
+        assert again.problems == error.value.problems
 
 
 def test_lines_are_one_for_each_row():

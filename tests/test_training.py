@@ -561,3 +561,28 @@ def test_a_recipe_refuses_what_it_does_not_know():
         Recipe(precision="16-mixed")
     with pytest.raises(ValueError, match=r"Recipe.ema: .*less than 1"):
         Recipe(ema=1.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"train": None}, "train: expected values by name or a Table, got NoneType"),
+        ({"train": torch.ones(3)}, "train: expected values by name or a Table, got Tensor"),
+        ({"val": "val.csv"}, "val: expected values by name or a Table, got str 'val.csv'"),
+        ({"val": {name: value[:0] for name, value in discs(2).items()}}, "val: rows: expected at least 1, got 0"),
+        ({"x": 800}, "x: expected Recipe, got int 800"),
+        ({"pose": "mirror"}, "pose: expected Pose or None, got str 'mirror'"),
+        ({"seed": "one"}, "seed: expected a whole number, got str 'one'"),
+        ({"seed": 2**80}, "seed: expected .* to 18446744073709551615, got"),
+        ({"age": Recipe(steps=1, accelerator="tpu")}, "accelerator='tpu', devices=1, strategy='auto': "),
+    ],
+)
+def test_what_a_fit_cannot_take_is_named(how, message):
+    model = ci.compile(Disc, x=ci.HVAE(widths=(4, 4), latents=(0, 2)))
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.fit(**{"train": discs(4), **how})
+
+
+def test_a_step_takes_no_infinite_rate():
+    with pytest.raises(ValueError, match="lr: .*finite"):
+        Recipe(lr=math.inf)

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from causalimg.values import count_rows, in_batches, leaves, map_tensors
+from causalimg.values import by_name, count_rows, in_batches, leaves, map_tensors, numbers
 
 
 class Held(NamedTuple):
@@ -87,3 +88,23 @@ def test_in_batches_joins_by_name_not_by_position():
 def test_in_batches_refuses_columns_of_different_length():
     with pytest.raises(ValueError, match="same number of rows"):
         in_batches(lambda part: part["a"], {"a": torch.ones(2), "b": torch.ones(3)}, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "odd"), [(["a", 1.0], "'a'"), ([1, None], "None"), (None, "None"), (torch.ones(2) + 0j, "complex64")]
+)
+def test_what_are_no_numbers_is_said_with_the_first(given, odd):
+    with pytest.raises(TypeError, match=f"^area: expected numbers, got .*{odd}"):
+        numbers("area", given)
+
+
+@pytest.mark.parametrize("given", [[1, 0], np.ones(2), torch.ones(2).to_sparse(), torch.ones(2, requires_grad=True)])
+def test_numbers_become_a_dense_tensor_without_a_gradient(given):
+    made = numbers("area", given)
+    assert (made.shape, made.layout, made.requires_grad) == ((2,), torch.strided, False)
+
+
+@pytest.mark.parametrize("given", [None, "a.csv", torch.ones(2), [1], dict])
+def test_values_by_name_are_told_from_all_else(given):
+    with pytest.raises(TypeError, match="^train: expected values by name or a Table, got"):
+        by_name("train", given)

@@ -17,10 +17,11 @@ from causalimg.data.limits import USUAL, Limits
 from causalimg.data.problems import Problems
 from causalimg.data.spelling import plain
 from causalimg.data.table import Table
-from causalimg.errors import check_known, unknown
+from causalimg.errors import check_known, unknown, wrong_kind
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
 from causalimg.graph.quantities import PIXELS
 from causalimg.readers import Reader, ReaderSet
+from causalimg.values import by_name
 
 MASKS = "masks"
 """What `Table.filled` says of a variable that was measured on the masks."""
@@ -63,10 +64,12 @@ def read_table(
         How much a file may hold and where it may lie; what is beyond is refused, and the error says how to raise it.
 
     Raises TableError with everything that is wrong in the files, and the lines where it is; nothing is dropped. Raises
-    ValueError on arguments that can't be right.
+    ValueError or TypeError on arguments that can't be right.
     """
     graph = as_graph(graph)
-    check_known("variable", columns or {}, graph)
+    check_known("variable", by_name("columns", columns or {}, "names of columns by variable").keys(), graph)
+    if normalise is not None and not callable(normalise):
+        raise wrong_kind("normalise", "a function of an image's pixels", normalise)
     if len(graph.images) != 1:
         raise ValueError(
             f"read_table reads one image a row, {graph.title} has {len(graph.images)}: make a Table yourself"
@@ -103,7 +106,7 @@ class _Files:
         self.problems = Problems(path)
         self.csv = CsvFile.read(path, self.problems, limits)
         written = {name: columns.get(name, "file" if name == self.image else name) for name in graph}
-        asked = {name: column and plain(column) for name, column in written.items()}
+        asked = {name: None if column is None else plain(str(column)) for name, column in written.items()}
         for name, column in asked.items():
             if name in columns and column is not None and column not in self.csv.columns:
                 self.problems.add(name, "column", str(unknown("column", column, self.csv.columns)))

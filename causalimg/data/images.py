@@ -93,6 +93,7 @@ def image_of(pixels: Pixels, variable: Image, normalise: Normalise | None) -> Te
     """
     _check_shape(pixels.shape, variable.shape[0])
     values = torch.from_numpy(_scaled(pixels, variable, normalise))
+    _check_shape(tuple(values.shape), variable.shape[0])
     if variable.outside(values).any():
         low, high = values.min().item(), values.max().item()
         raise ValueError(f"pixels from {low:g} to {high:g}, expected {variable.allowed}")

@@ -34,15 +34,18 @@ class TableError(ValueError):
     """Everything wrong with the table at `path`, or called so: `problems` has it all, the message at most five of a kind."""
 
     def __init__(self, path: Path | str, problems: list[Problem]) -> None:
-        self.problems = problems
-        ordered = sorted(problems, key=lambda problem: (problem.where, problem.kind))
+        super().__init__(path, problems)  # what pickle makes it of again
+        self.path, self.problems = path, problems
+
+    def __str__(self) -> str:
+        ordered = sorted(self.problems, key=lambda problem: (problem.where, problem.kind))
         lines = []
         for (where, _), alike in groupby(ordered, key=lambda problem: (problem.where, problem.kind)):
             listed = [str(problem) for problem in alike]
             more = len(listed) - SHOWN
             lines += listed[:SHOWN] + ([f"{where}: ... and {more} more like these"] if more > 0 else [])
-        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n  ".join([f"{path}: {count}", *lines]))
+        count = "a problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        return "\n  ".join([f"{self.path}: {count}", *lines])
 
 
 class Problems:

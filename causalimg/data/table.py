@@ -2,8 +2,11 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
+from numbers import Real
+from reprlib import repr as brief
 
 import torch
 from torch import Tensor
@@ -12,7 +15,7 @@ from causalimg.data.arrays import Normalise
 from causalimg.data.groups import digests, note_shared, note_spellings, texts
 from causalimg.data.problems import Problems
 from causalimg.data.spelling import folded, plain
-from causalimg.errors import check_known, unknown
+from causalimg.errors import check_kind, check_known, unknown
 from causalimg.graph import Categorical, Graph, as_graph
 
 
@@ -25,7 +28,7 @@ class Table:
     `extra`: columns that are no variables (patient, split, file), as text. `filled`: the variables that the file lacked, each
     with what measured it: ``"masks"``, or the kind of reader. `lines`: where in the CSV file each row starts; empty for rows
     from elsewhere. `normalise`: what was done to the pixels of each image when it was read.
-    Raises ValueError where a value is no variable, or columns differ in length.
+    Raises ValueError where a value is no variable, or columns differ in length; TypeError for values that are no tensors.
     """
 
     graph: Graph
@@ -38,6 +41,10 @@ class Table:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "graph", as_graph(self.graph))
+        for part, tensors in (("values", self.values), ("masks", self.masks)):
+            check_kind(part, tensors, Mapping)
+            for name, column in tensors.items():
+                check_kind(name, column, Tensor)
         check_known("variable", self.values, self.graph)
         lengths = {name: len(column) for part in (self.values, self.masks, self.extra) for name, column in part.items()}
         lengths |= {"lines": len(self.lines)} if self.lines else {}
@@ -60,8 +67,11 @@ class Table:
         return self.values[name]
 
     def rows(self, index: int | slice | Sequence[int] | Tensor) -> "Table":
-        """The rows at `index`: a position, a slice, a list or tensor of positions, or a bool tensor of shape (rows,)."""
-        chosen = torch.arange(len(self))[index].reshape(-1)
+        """The rows at `index`: a position, a slice, a list or tensor of positions, or a bool tensor of shape (rows,).
+
+        Raises ValueError for what are no rows of it.
+        """
+        chosen = self._positions(index)
         at = chosen.tolist()
         return replace(
             self,
@@ -70,6 +80,15 @@ class Table:
             extra={name: [column[i] for i in at] for name, column in self.extra.items()},
             lines=[self.lines[i] for i in at] if self.lines else (),
         )
+
+    def _positions(self, index: int | slice | Sequence[int] | Tensor) -> Tensor:
+        n = len(self)
+        with suppress(IndexError, TypeError, ValueError, RuntimeError):
+            chosen = torch.arange(n)[index]
+            if chosen.ndim < 2:  # to torch, None and True are a new axis
+                return chosen.reshape(-1)
+        shape = f" of shape {tuple(index.shape)}" if isinstance(index, Tensor) else ""
+        raise ValueError(f"rows: expected positions below {n}, a slice, or {n} bools, got {brief(index)}{shape}")
 
     def where(self, **wanted: object) -> "Table":
         """The rows with these levels and extra columns: ``table.where(split="train", sex="female")``.
@@ -91,7 +110,7 @@ class Table:
         sum to 1, or a part would be empty; TableError, with the rows, where parts could share a patient or an image: a value
         is empty, two are one but for case and spaces, or one image is that of two.
         """
-        if not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-6):
+        if not (all(isinstance(share, Real) and share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-6):
             raise ValueError(f"fractions must be positive and sum to 1, got {tuple(fractions)}")
         labels = self._labels(by)
         problems = self._problems(f"rows can't be split by {by!r}")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from causalimg.errors import check_known
+from causalimg.errors import check_kind, check_known
 from causalimg.evaluation import sections as parts
 from causalimg.evaluation.effectiveness import GUIDED, Effect
 from causalimg.evaluation.page import Cell, Section, Table, markdown, number, numbers, publish, ratio
@@ -22,7 +22,8 @@ T = TypeVar("T")
 class Comparison:
     """`reports` by method; the first is the one that the others' likelihood is compared with, such as "none".
 
-    Raises ValueError for no report, and for reports by different judges, or of different items, variables or targets.
+    Raises ValueError for no report, and for reports by different judges, or of different items, variables or targets; TypeError
+    for what is no report.
     """
 
     reports: Mapping[str, Report]
@@ -31,6 +32,7 @@ class Comparison:
         if not self.reports:
             raise ValueError("nothing to compare: pass reports by method, Comparison({'none': report, ...})")
         for method, report in self.reports.items():
+            check_kind(method, report, Report)
             _check(method, report, next(iter(self.reports)), self._first)
 
     def __getitem__(self, method: str) -> Report:

@@ -27,7 +27,7 @@ from causalimg.evaluation.judges import Judges
 from causalimg.evaluation.questions import BATCH, Answering, Items, mechanisms_of
 from causalimg.evaluation.statistics import Deviation, Estimate, deviation, mean, pool
 from causalimg.mechanisms import Mechanism
-from causalimg.mechanisms.mechanism import ImageNoise, temper
+from causalimg.mechanisms.mechanism import ImageNoise, noisy_by_pixel, temper
 from causalimg.training.randomness import seeded
 from causalimg.values import World, in_batches
 
@@ -115,7 +115,7 @@ def _drawn(models: Sequence[Answering], name: str, values: Mapping[str, Tensor])
 def redrawn(mechanism: Mechanism, name: str, values: Mapping[str, Tensor]) -> Tensor | None:
     """`values[name]` with its pixels' noise drawn afresh: its shape. None where `mechanism` has no such noise."""
     device = next(iter(mechanism.parameters()), values[name]).device
-    if not isinstance(mechanism.noise(1), ImageNoise):
+    if not noisy_by_pixel(mechanism):
         return None
 
     def redraw(part: World) -> Tensor:

@@ -56,16 +56,16 @@ def evaluate(
 
     Raises ValueError for a judge that guided a model (unless `allow_guide`, which the report then says), for one that reads one
     of `variables` no better than by always saying the mean (unless `allow_weak`, likewise), for no judge or two of one variable,
-    for variables that nobody reads, for missing values, for models of different graphs, for groups that are not one for each
-    item, for two metrics of one label, and for a metric whose numbers are not one for each item; TypeError for `phantom` with a
-    test that is not a sample.
+    for variables that nobody reads, for values that are missing, NaN, out of bounds or of another shape, for models of different
+    graphs, for groups that are not one for each item, for two metrics of one label, and for a metric whose numbers are not one
+    for each item; TypeError for `phantom` with a test that is not a sample, and for an argument of another kind.
     """
     models = list(model) if isinstance(model, Sequence) else [model]
     judging = judges_of(models, judges, allow_guide)
     graph, labelled = judging.graph, by_label(metrics)
     if any(one.graph != graph for one in models):
         raise ValueError("the models are of different graphs: only trainings of one model are averaged")
-    values = test.values if isinstance(test, Sample) else {name: test[name] for name in test.keys()}  # noqa: SIM118
+    values = test.values if isinstance(test, Sample) else test
     items = choose(graph, values, judging.targets(variables), n, groups, seed)
     truths, before = _truths(phantom, test, items), judging.read_factual(items.values, items.targets, allow_weak)
     measures: dict[str, Measure] = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from causalimg.errors import check_known
+from causalimg.errors import check_kinds, check_known, wrong_kind
 from causalimg.evaluation.questions import BATCH, Answering
 from causalimg.graph import Graph
 from causalimg.readers.held import held_readers
@@ -87,9 +87,13 @@ class Judges:
 
 def judges_of(models: Sequence[Answering], readers: Sequence[Reader], allow_guide: bool) -> Judges:
     """`readers` as judges of `models`. Raises ValueError where there is no model or no reader, where two read the same
-    variable, and, unless `allow_guide`, for one that guided a model."""
+    variable, and, unless `allow_guide`, for one that guided a model; TypeError for what is no model or no reader."""
     if not models:
         raise ValueError("no model to judge")
+    for model in models:
+        if not all(hasattr(model, part) for part in ("graph", "guided_by", "do")):
+            raise wrong_kind("model", "a model, or what has its graph, guided_by and do", model)
+    check_kinds("judges", readers, Reader)
     if not readers:
         raise ValueError("no judge: pass judges=[reader, ...], readers that did not guide the model")
     guides = [mark for model in models for mark in model.guided_by]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from causalimg.conformal import Conformal
 from causalimg.ensemble import Ensemble
+from causalimg.errors import as_seed, whole
 from causalimg.evaluation.change import grey_units
 from causalimg.evaluation.statistics import resample
 from causalimg.graph import Graph
@@ -21,7 +22,7 @@ from causalimg.guided import Guided
 from causalimg.mechanisms import Mechanism
 from causalimg.model import CausalModel
 from causalimg.scm import Factual
-from causalimg.values import join_rows
+from causalimg.values import Columns, by_name, columns, join_rows
 
 BATCH = 64
 
@@ -73,16 +74,19 @@ class Items(NamedTuple):
 
 def choose(
     graph: Graph,
-    values: Mapping[str, Tensor],
+    test: Columns,
     names: Sequence[str],
     n: int | None,
     groups: Sequence[Hashable] | Tensor | None,
     seed: int,
 ) -> Items:
-    """`n` items (default: all), drawn with `seed`, and targets for `names`.
+    """`n` items of `test` (default: all), drawn with `seed`, and targets for `names`.
 
-    Raises ValueError for missing variables, for no items, and for groups that are not one for each item.
+    Raises ValueError for missing variables, for no items, for values that won't do (see `columns`), and for groups that are not
+    one for each item; TypeError for an argument of another kind.
     """
+    values, _ = columns(graph, by_name("test", test))
+    seed, most = as_seed(seed), None if n is None else whole("n", n, 1)
     if missing := [name for name in graph if name not in values]:
         raise ValueError(f"effectiveness needs the factual value of every variable; missing: {', '.join(missing)}")
     total = len(values[graph.images[0]])
@@ -90,10 +94,10 @@ def choose(
     if len(of_item) != total:
         raise ValueError(f"expected a group for each of {total} items, got {len(of_item)}")
     generator = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(total, generator=generator)[:n]
+    rows = torch.randperm(total, generator=generator)[:most]
     if not len(rows):
         raise ValueError("no items to ask about")
-    chosen = {name: values[name][rows].cpu() for name in graph}
+    chosen = {name: values[name][rows] for name in graph}
     targets = {name: chosen[name][torch.randperm(len(rows), generator=generator)] for name in names}
     group_of: list[Hashable] = [of_item[row] for row in rows.tolist()]
     return Items(rows, chosen, targets, group_of, resample(group_of, seed), grouped=groups is not None)

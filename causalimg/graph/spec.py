@@ -32,6 +32,12 @@ class Spec(BaseModel):
         except ValidationError as error:
             raise explain(type(self).__name__, error, type(self).model_fields) from None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:  # it is frozen
+            raise explain(type(self).__name__, error, type(self).model_fields) from None
+
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Only what was given, as in the declaration."""
         return [(name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set]

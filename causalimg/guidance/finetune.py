@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from causalimg.errors import warn
+from causalimg.errors import check_kind, check_kinds, located, warn, wrong_kind
 from causalimg.fit import began, check_fitted, interruptible, row_losses
 from causalimg.graph import Graph, Image
 from causalimg.graph.spec import Spec
@@ -27,7 +27,8 @@ from causalimg.guidance.step import LOSS, GuidedStep, causes_read
 from causalimg.guidance.target import Hold, Target
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View
-from causalimg.mechanisms import ImageNoise, Mechanism
+from causalimg.mechanisms import Mechanism
+from causalimg.mechanisms.mechanism import noisy_by_pixel
 from causalimg.readers import Reader
 from causalimg.readers.reader import fingerprint
 from causalimg.readers.scores import worth
@@ -35,8 +36,9 @@ from causalimg.scm import SCM
 from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.progress import say
+from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.values import World, digests
+from causalimg.values import World, check_allowed, digests
 
 RESERVED = {"step", "loss", "val", "lr", "grad_norm", "skipped", "seconds", "samples_per_second"}
 RESERVED |= {"F", "excess", "λ", "violated"}
@@ -58,10 +60,7 @@ def expand(graph: Graph, guidance: Sequence[Reader | Term]) -> list[Term]:
     Where two readers read one variable, the second's terms are called ``"lv_area (2)"``. Raises ValueError for no guidance and
     for two terms of one label; TypeError for what is neither reader nor term.
     """
-    for guide in guidance:
-        if not isinstance(guide, Reader | Term):
-            what = f"guidance holds a {type(guide).__name__}: expected readers and terms"
-            raise TypeError(f"{what} (a loss of your own is a subclass of causalimg.Term)")
+    check_kinds("guidance", guidance, Reader, Term)
     readers = [guide for guide in guidance if isinstance(guide, Reader)]
     terms: dict[str, Term] = {}
     for term in (one for brought in (preset(*readers) if readers else []) for one in brought.expanded(graph)):
@@ -104,9 +103,13 @@ def finetune(
     and excess over the bound) are kept. The history begins with the sensitivity of the image to its causes before. `bound`: see
     there; by default there is one where it can do something. Warns of a guide that can't tell what it reads.
 
-    Raises ValueError where nothing is guided, for what is not fitted, for an image without bounds, and for a bound or a
-    temperature that can do nothing.
+    Raises ValueError where nothing is guided, for what is not fitted, for an image without bounds, for a bound or a temperature
+    that can do nothing, for a guide without a gradient, and for values out of bounds that `sampler` draws.
     """
+    if not callable(sampler):
+        raise wrong_kind("sampler", "Permuted(), Uniform(...) or a function", sampler)
+    check_kind("view", view, View)
+    check_kind("bound", bound, Bound, type(None))
     image = guided_image(scm.graph, terms)
     mechanism = scm.mechanisms[image]
     check(scm.graph, image, mechanism, terms, view)
@@ -116,6 +119,8 @@ def finetune(
     step = GuidedStep(  # moves the readers to the data
         scm, image, terms, data, outlining=outlining, sampler=sampler, view=view, bound=bound
     )
+    check_drawn(step)
+    check_gradients(step)
     warn_of_weak(step, rows_to_ask(data if val is None else val))
     before = sensitivity(scm, rows_to_ask(data), guiding_readers(terms), step.guides.changeable, seed=seed)
     say(advice(before))
@@ -165,12 +170,30 @@ def check(graph: Graph, image: str, mechanism: Mechanism, terms: Sequence[Term],
     """Raise ValueError or TypeError for what can't work, before anything is trained."""
     if None in cast(Image, graph[image]).bounds:
         raise ValueError(f"{image}: fine-tuning needs an image with bounds on both sides, such as (0, 1)")
-    if view.temperature != 1 and not isinstance(mechanism.noise(1), ImageNoise):
+    if view.temperature != 1 and not noisy_by_pixel(mechanism):
         raise ValueError(
             f"{image}: a temperature can do nothing: {type(mechanism).__name__} adds no noise pixel by pixel"
         )
     for term in terms:
         term.check(graph, image, mechanism)
+
+
+def check_drawn(step: GuidedStep) -> None:
+    """Raise ValueError for values out of bounds that the sampler sets in some rows."""
+    rows = {name: value[:MEASURED] for name, value in step.data.values.items()}
+    with seeded(0, rows[step.image].device), located("sampler"):
+        world, _ = step.intervene(rows)
+        for name in step.intervened:
+            check_allowed(name, step.scm.graph[name], world[name])
+
+
+def check_gradients(step: GuidedStep) -> None:
+    """Raise ValueError for a guide whose soft readings have no gradient: nothing can be learnt from it."""
+    images = step.data.values[step.image][:2].clone().requires_grad_()
+    for reader, names in step.guides.reads.items():
+        for name, value in reader.read(images, step.scm.graph, names, soft=True).items():
+            if not value.requires_grad:
+                raise ValueError(f"{reader.describe()} can't guide: its soft reading of {name} has no gradient")
 
 
 @torch.no_grad()

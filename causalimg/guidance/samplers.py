@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, FiniteFloat, PositiveInt, field_validator
 
 from causalimg.errors import check_known
 from causalimg.graph.spec import Spec
@@ -37,10 +37,21 @@ class Permuted(Spec):
 
 
 class Uniform(Spec):
-    """Values drawn uniformly from `ranges`, (low, high) by variable, in its unit: for answers beyond what was observed."""
+    """Values drawn uniformly from `ranges`, (low, high) by variable, in its unit: for answers beyond what was observed.
 
-    ranges: dict[str, tuple[float, float]]
+    Raises ValueError for no range, and for one that is not finite or not from a lower to a higher number.
+    """
+
+    ranges: dict[str, tuple[FiniteFloat, FiniteFloat]] = Field(min_length=1)
     at_once: PositiveInt = 1
+
+    @field_validator("ranges")
+    @classmethod
+    def _from_low_to_high(cls, ranges: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for name, (low, high) in ranges.items():
+            if low > high:
+                raise ValueError(f"{name}: {low:g} is above {high:g}: expected (low, high)")
+        return ranges
 
     def __call__(self, values: World, names: Sequence[str]) -> Drawn:
         check_known("guided variable", self.ranges, names)

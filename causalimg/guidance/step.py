@@ -15,11 +15,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from causalimg.errors import check_kind
 from causalimg.fit import explained, loss_per_dimension, row_losses
 from causalimg.graph import Graph, Image
 from causalimg.guidance.bound import Bound, Constraint
 from causalimg.guidance.imagined import Imagined
-from causalimg.guidance.samplers import Sampler
+from causalimg.guidance.samplers import Drawn, Sampler
 from causalimg.guidance.term import Term
 from causalimg.guidance.view import View, jitter
 from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Seen, temper
@@ -223,6 +224,7 @@ class GuidedStep(nn.Module):
     def intervene(self, values: World) -> tuple[World, World]:
         """The other variables under drawn interventions, and by name the rows in which they were set or follow from it."""
         drawn = self.sampler(values, self.intervened)
+        check_kind("what the sampler draws", drawn, Drawn)
         follow = [n for n in self.others if n in self.scm.graph.descendants(*drawn.rows)]
         seen = {n: Seen(values[n], self.scm.parents(values, n)) for n in follow}
         noise = {n: _abducted(self.scm.mechanisms[n], seen[n]) for n in follow}

@@ -13,9 +13,10 @@ as in *Spatial Transformer Networks*, Jaderberg et al., 2015, arXiv:1506.02025.)
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,7 +42,7 @@ class Deform(Edit):
     are mixed. `embedding`: width of the network that sees the parents.
     """
 
-    widths: tuple[PositiveInt, ...] = (16, 32, 48)
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (16, 32, 48)
     basis: PositiveInt = 32
     embedding: PositiveInt = 64
 

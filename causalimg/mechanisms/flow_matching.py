@@ -89,7 +89,7 @@ class FlowMatching(Likelihood, Guidable):
     tolerance = 1e-4
     abducts_once = True
 
-    widths: tuple[PositiveInt, ...] = (48, 64, 96, 128)
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (48, 64, 96, 128)
     blocks: PositiveInt = 1
     embedding: PositiveInt = 128
     steps: PositiveInt = 6

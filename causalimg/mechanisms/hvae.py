@@ -21,9 +21,9 @@ Two streams run from coarse to fine. The one of z carries the prior. The other i
 makes the image. A counterfactual costs one encoder pass and, per question, one decoder pass.
 """
 
-from typing import ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
@@ -67,7 +67,7 @@ class HVAE(MaximumLikelihood, Mediated):
     handles = (Image,)
     recipe: ClassVar[Recipe] = Recipe(steps=2000, batch=32, lr=2e-3, warmup=100)
 
-    widths: tuple[PositiveInt, ...] = (24, 48, 96, 128)
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (24, 48, 96, 128)
     latents: tuple[NonNegativeInt, ...] = (0, 4, 8, 16)
     blocks: PositiveInt = 1
     embedding: PositiveInt = 64

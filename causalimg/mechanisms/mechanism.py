@@ -27,7 +27,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from causalimg.configured import Configured
-from causalimg.errors import located
+from causalimg.errors import buildable, located
 from causalimg.graph import Graph, Variable
 from causalimg.mechanisms.context import Context
 from causalimg.training.recipe import Recipe
@@ -192,10 +192,11 @@ class Mechanism(Configured, ABC):
     def bind(self, graph: Graph, name: str) -> Self:
         """A new mechanism with these settings, built for the variable `name` of `graph`.
 
-        Raises TypeError where this kind of mechanism can't produce that kind of variable.
+        Raises TypeError where this kind of mechanism can't produce that kind of variable, and ValueError for settings of which
+        none can be built.
         """
         try:
-            with located(name):
+            with located(name), buildable(self.spec):
                 return self.built(graph[name], {parent: graph[parent] for parent in graph.parents(name)})
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
@@ -278,6 +279,11 @@ def likelihood_of(mechanism: Mechanism) -> Likelihood | None:
     """`mechanism`, or the one that it wraps, if that is a `Likelihood`."""
     unwrapped = mechanism.unwrapped
     return unwrapped if isinstance(unwrapped, Likelihood) else None
+
+
+def noisy_by_pixel(mechanism: Mechanism) -> bool:
+    """Whether `mechanism` adds noise pixel by pixel. Nothing is drawn from the global random state."""
+    return isinstance(mechanism.noise(1, Generator()), ImageNoise)
 
 
 def guidable_of(mechanism: Mechanism) -> Guidable | None:

@@ -8,11 +8,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from causalimg.errors import check_given, check_known
+from causalimg.errors import check_given, check_known, located
 from causalimg.graph import Categorical, Graph
 from causalimg.readers.networks import CNN
-from causalimg.readers.neural import NeuralReader
+from causalimg.readers.neural import NeuralReader, check_dims, stacked
 from causalimg.readers.scores import Scores, level_scores
+from causalimg.values import by_name, numbers
 
 
 class Classifier(NeuralReader):
@@ -26,10 +27,14 @@ class Classifier(NeuralReader):
 
     def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
         super().__init__(network, **settings)
+        for name, levels in self.levels.items():
+            with located(name):
+                Categorical(levels=levels)  # knows which levels won't do
 
     @classmethod
     def cnn(cls, levels: Mapping[str, Sequence[str]], **settings: Any) -> Self:
         """A classifier to be trained: a `CNN` with these `settings` (channels, encoder, width, seed)."""
+        cls._settings(levels=levels)  # what is wrong with them, before their number goes into a network
         outputs = sum(len(each) for each in levels.values())
         return cls(CNN(outputs=outputs, **settings), levels=levels)
 
@@ -48,10 +53,12 @@ class Classifier(NeuralReader):
         logits = self._by_variable(self.network(images) if soft else self.outputs(images))
         return {name: log_softmax(logits[name], dim=1) if soft else logits[name].argmax(1) for name in names}
 
-    def targets(self, labels: Mapping[str, Tensor | Sequence[str]]) -> Tensor:
-        check_known("variable", labels, self.levels)
-        check_given("column of labels", self.levels, labels)
-        return torch.stack([_indices(name, labels[name], levels) for name, levels in self.levels.items()], dim=1)
+    def targets(self, labels: Any) -> Tensor:
+        """Levels' indices (n, variables)."""
+        given = by_name("labels", labels, f"levels by name, of {', '.join(self.levels)}")
+        check_known("variable", given.keys(), self.levels)
+        check_given("column of labels", self.levels, given.keys())
+        return stacked({name: _indices(name, given[name], levels) for name, levels in self.levels.items()}, "n")
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         logits = self._by_variable(outputs).values()
@@ -69,7 +76,8 @@ class Classifier(NeuralReader):
 def _indices(name: str, values: Tensor | Sequence[str], levels: tuple[str, ...]) -> Tensor:
     """Levels as int64 indices of shape (n,). Raises ValueError on what is no level, with the nearest."""
     variable = Categorical(levels=levels)
-    indices = torch.as_tensor(variable.encode(name, values))
+    indices = numbers(name, variable.encode(name, values), variable.allowed)
+    check_dims(name, indices, "n")
     if wrong := variable.outside(indices).nonzero().flatten().tolist():
         raise ValueError(f"{name}: row {wrong[0]} is {indices[wrong[0]].item():g}, not {variable.allowed}")
     return indices.long()

@@ -16,7 +16,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from causalimg.configured import Configured
-from causalimg.errors import unknown
+from causalimg.errors import buildable, unknown
 from causalimg.training.randomness import seeded
 
 DEPTH = 4
@@ -33,7 +33,8 @@ class _Encoded(Network, ABC):
     """`outputs` maps or numbers from images with `channels`, by way of `encoder`; `seed` draws the first weights.
 
     `width` counts features at half the resolution, from where they double with every halving. An encoder other than timm's
-    resnets has widths of its own.
+    resnets has widths of its own. Raises ValueError for an encoder that neither library has, and for settings of which no
+    network can be built.
     """
 
     outputs: PositiveInt = 1
@@ -45,7 +46,7 @@ class _Encoded(Network, ABC):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         check_encoder(self.encoder)
-        with seeded(self.seed, torch.device("cpu")):
+        with seeded(self.seed, torch.device("cpu")), buildable(self.spec):
             self.build()
         self.to(memory_format=torch.channels_last)
 

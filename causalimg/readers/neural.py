@@ -5,13 +5,13 @@ held out. What is held out trains nothing and chooses no weights, so that the re
 """
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from causalimg.errors import check_known
+from causalimg.errors import as_seed, check_kind, check_known, located, wrong_kind
 from causalimg.graph import Graph
 from causalimg.readers.augment import Augment
 from causalimg.readers.networks import Network
@@ -19,7 +19,7 @@ from causalimg.readers.reader import Reader
 from causalimg.readers.scores import Scores, hold_out, known
 from causalimg.training.loop import train
 from causalimg.training.recipe import Recipe
-from causalimg.values import in_batches
+from causalimg.values import in_batches, numbers
 
 CHUNK = 128
 """So many images are read at a time where no gradient is needed."""
@@ -39,7 +39,8 @@ class NeuralReader(Reader):
 
     def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
         super().__init__(**settings)
-        self.network = network if isinstance(network, nn.Module) else Network.from_data(network)
+        with located("network"):
+            self.network = network if isinstance(network, nn.Module) else Network.from_data(network)
         self.eval()
 
     @abstractmethod
@@ -75,15 +76,21 @@ class NeuralReader(Reader):
 
         Without `val`, 15 % of the images are held out: whole `groups`, such as patients, where a group is given for every
         image. `recipe` overrides what it says of the reader's own. Returns itself. Raises ValueError on images or labels that
-        won't do, before anything is trained.
+        won't do, and TypeError on an argument of another kind, before anything is trained.
         """
-        kept = self._pair(images, labels)
+        check_kind("recipe", recipe, Recipe, type(None))
+        check_kind("augment", augment, Augment, type(None))
+        seed, kept = as_seed(seed), self._pair(images, labels)
         if val is None:
             train_rows, held_rows = hold_out(len(images), groups, seed)
             held = (kept[0][held_rows], kept[1][held_rows])
             kept = (kept[0][train_rows], kept[1][train_rows])
-        else:
+        elif isinstance(val, tuple | list) and len(val) == 2:
             held = self._pair(*val)
+        else:
+            raise wrong_kind("val", "a pair, images and labels", val)
+        if len(kept[0]) < 2:  # of one there are no statistics
+            raise ValueError(f"images: expected 2 or more to train on besides those held out, got {len(kept[0])}")
         self.scores(self.outputs(held[0][:1]), held[1][:1])  # what can't be scored is said before anything is trained
         self.prepare(kept[1])
         step = _Step(self, augment or self.augment)
@@ -127,8 +134,8 @@ class NeuralReader(Reader):
         self.fitted = {"held_out": len(images), "scores": scores}
         return self
 
-    def _pair(self, images: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
-        targets = self.targets(labels)
+    def _pair(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:
+        images, targets = numbers("images", images), self.targets(labels)
         if len(images) != len(targets):
             raise ValueError(f"{len(images)} images, but labels for {len(targets)}")
         if not len(images):
@@ -136,7 +143,34 @@ class NeuralReader(Reader):
         wrong = ((images < 0) | (images > 1) | images.isnan()).flatten(1).any(dim=1).nonzero()
         if len(wrong):
             raise ValueError(f"images: expected values within [0, 1]; row {int(wrong[0])} has others")
+        if targets.ndim == images.ndim and targets.shape[2:] != images.shape[2:]:
+            sizes = tuple(images.shape[2:]), tuple(targets.shape[2:])
+            raise ValueError(f"masks: expected the size of the images, {sizes[0]}, got {sizes[1]}")
         return images.float(), targets
+
+
+def stacked(labels: Mapping[str, Tensor], *dims: str) -> Tensor:
+    """`labels` by name, each of shape `dims`, as one tensor (n, names, ...). Raises ValueError for shapes that differ."""
+    first = next(iter(labels))
+    for name, one in labels.items():
+        check_dims(name, one, *dims)
+        if one.shape != labels[first].shape:
+            shapes = tuple(one.shape), tuple(labels[first].shape)
+            raise ValueError(f"{name}: labels of shape {shapes[0]}, but those of {first} have {shapes[1]}")
+    return torch.stack(list(labels.values()), dim=1)
+
+
+def check_dims(what: str, values: Tensor, *dims: str) -> None:
+    """Raise ValueError where `values` have not so many dimensions: ``area: expected shape (n,), got (12, 1)``."""
+    if values.ndim != len(dims):
+        expected = f"({', '.join(dims)}{',' * (len(dims) == 1)})"
+        raise ValueError(f"{what}: expected shape {expected}, got {tuple(values.shape)}")
+
+
+def check_distinct(what: str, names: Sequence[str]) -> None:
+    """Raise ValueError for a name that is there twice."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"duplicate {what} among {', '.join(names)}")
 
 
 class _Step(nn.Module):

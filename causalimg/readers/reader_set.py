@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from causalimg.errors import check_known
+from causalimg.errors import check_kinds, check_known
 from causalimg.graph import Graph
 from causalimg.readers.reader import Reader
 from causalimg.values import in_batches
@@ -15,11 +15,13 @@ from causalimg.values import in_batches
 class ReaderSet(nn.Module):
     """`readers`, asked together. `by_variable` says who reads what.
 
-    Raises ValueError for a reader that reads nothing of `graph`, and for two that read the same variable.
+    Raises ValueError for a reader that reads nothing of `graph`, and for two that read the same variable; TypeError for what is
+    no reader.
     """
 
     def __init__(self, graph: Graph, readers: Sequence[Reader]) -> None:
         super().__init__()
+        check_kinds("readers", readers, Reader)
         self.graph = graph
         self.readers = list(readers)
         self._registered = nn.ModuleList(readers)

@@ -12,8 +12,9 @@ from causalimg.errors import check_given, check_known
 from causalimg.graph import Continuous, Graph
 from causalimg.readers.augment import Augment
 from causalimg.readers.networks import CNN
-from causalimg.readers.neural import NeuralReader
+from causalimg.readers.neural import NeuralReader, check_distinct, stacked
 from causalimg.readers.scores import Scores, number_scores
+from causalimg.values import by_name, numbers
 
 
 class Regressor(NeuralReader):
@@ -28,12 +29,14 @@ class Regressor(NeuralReader):
 
     def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
         super().__init__(network, **settings)
+        check_distinct("variable", self.variables)
         self.mean = nn.Buffer(torch.zeros(len(self.variables)))
         self.scale = nn.Buffer(torch.ones(len(self.variables)))
 
     @classmethod
     def cnn(cls, variables: Sequence[str], **settings: Any) -> Self:
         """A regressor to be trained: a `CNN` with these `settings` (channels, encoder, width, seed)."""
+        cls._settings(variables=variables)  # what is wrong with them, before their number goes into a network
         return cls(CNN(outputs=len(variables), **settings), variables=variables)
 
     def can_read(self, graph: Graph) -> tuple[str, ...]:
@@ -46,14 +49,16 @@ class Regressor(NeuralReader):
         values = self._natural(self.network(images) if soft else self.outputs(images))
         return {name: values[:, self.variables.index(name)] for name in names}
 
-    def targets(self, labels: Mapping[str, Tensor]) -> Tensor:
-        check_known("variable", labels, self.variables)
-        check_given("column of labels", self.variables, labels)
-        columns = {name: labels[name].float() for name in self.variables}
+    def targets(self, labels: Any) -> Tensor:
+        """Numbers (n, variables)."""
+        given = by_name("labels", labels, f"numbers by name, of {', '.join(self.variables)}")
+        check_known("variable", given.keys(), self.variables)
+        check_given("column of labels", self.variables, given.keys())
+        columns = {name: numbers(name, given[name]).float() for name in self.variables}
         for name, column in columns.items():
             if len(wrong := (~column.isfinite()).nonzero()):
                 raise ValueError(f"{name}: row {int(wrong[0])} is {column[wrong[0]].item():g}, not a number")
-        return torch.stack(list(columns.values()), dim=1)
+        return stacked(columns, "n")
 
     def prepare(self, targets: Tensor) -> None:
         """Fit the standardisation."""

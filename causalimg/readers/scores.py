@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from causalimg.errors import wrong_kind
+
 SHARE = 0.15
 """So much of the images is held out."""
 
@@ -25,13 +27,15 @@ def hold_out(n: int, groups: Iterable[Hashable] | None, seed: int) -> tuple[Tens
     """The rows for training and those held out, a `SHARE` of `n` or just above: whole `groups`, where a group is given
     for every row (images of one patient are alike).
 
-    Raises ValueError if there are not `n` groups, or not two different ones.
+    Raises ValueError if there are not `n` groups, or not two different ones; TypeError for a group that is no name or number.
     """
     named = list(range(n)) if groups is None else [g.item() if isinstance(g, Tensor) else g for g in groups]
     if len(named) != n:
         raise ValueError(f"groups: expected one for each of {n} images, got {len(named)}")
     rows: dict[Hashable, list[int]] = {}
     for row, group in enumerate(named):
+        if not isinstance(group, Hashable):
+            raise wrong_kind("groups", "a name or number for each image", group)
         rows.setdefault(group, []).append(row)
     if len(rows) < 2:
         raise ValueError(

@@ -27,8 +27,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from causalimg.errors import check_given, check_known
 from causalimg.graph import Graph, measure
 from causalimg.readers.networks import UNet
-from causalimg.readers.neural import NeuralReader
+from causalimg.readers.neural import NeuralReader, check_dims, check_distinct, stacked
 from causalimg.readers.scores import Scores, outline_scores
+from causalimg.values import numbers
 
 SMALL = 0.005
 TOLERANCE = 0.01
@@ -48,13 +49,13 @@ class Segmentor(NeuralReader):
 
     def __init__(self, network: nn.Module | Mapping[str, Any], **settings: Any) -> None:
         super().__init__(network, **settings)
-        if len(set(self.structures)) < len(self.structures):
-            raise ValueError(f"duplicate structure among {', '.join(self.structures)}")
+        check_distinct("structure", self.structures)
         self.sharpness = nn.Buffer(torch.ones(len(self.structures)))
 
     @classmethod
     def unet(cls, structures: Sequence[str], **settings: Any) -> Self:
         """A segmentor to be trained: a `UNet` with these `settings` (channels, encoder, width, seed)."""
+        cls._settings(structures=structures)  # what is wrong with them, before their number goes into a network
         return cls(UNet(outputs=len(structures), **settings), structures=structures)
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
@@ -80,13 +81,14 @@ class Segmentor(NeuralReader):
     def targets(self, labels: Any) -> Tensor:
         """Masks (n, structures, height, width) of bool."""
         if not isinstance(labels, Mapping):
-            known = torch.arange(1, len(self.structures) + 1, device=labels.device)[:, None, None]
-            return _outlines(labels, "label map", most=len(known))[:, None] == known
+            given = numbers("masks", labels, "masks by structure, or one label map")
+            known = torch.arange(1, len(self.structures) + 1, device=given.device)[:, None, None]
+            return _outlines(given, "label map", most=len(known))[:, None] == known
         check_known("structure", labels, self.structures)
         check_given("mask", self.structures, labels)
-        return torch.stack(
-            [_outlines(labels[name], f"mask of {name}", most=1).bool() for name in self.structures], dim=1
-        )
+        masks = {name: numbers(f"mask of {name}", labels[name]) for name in self.structures}
+        outlines = {name: _outlines(mask, f"mask of {name}", most=1).bool() for name, mask in masks.items()}
+        return stacked(outlines, "n", "height", "width")
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         logits = self._logits(outputs)
@@ -144,8 +146,7 @@ def sharpness(logits: Tensor) -> Tensor:
 
 def _outlines(masks: Tensor, what: str, most: int) -> Tensor:
     """`masks`, if they are of shape (n, height, width) and hold whole numbers from 0 to `most`, else ValueError."""
-    if masks.ndim != 3:
-        raise ValueError(f"{what}: expected shape (n, height, width), got {tuple(masks.shape)}")
+    check_dims(what, masks, "n", "height", "width")
     if ((masks < 0) | (masks > most) | (masks != masks.long())).any():
         values = ", ".join(f"{value:g}" for value in masks.unique()[:8].tolist())
         raise ValueError(f"{what}: expected whole numbers from 0 to {most}, got {values}")

@@ -56,9 +56,9 @@ def train(
     After Ctrl-C `step` keeps the best weights so far; after an error it has those that it came with. A log that is there already
     is set aside.
 
-    Raises ValueError where `data` won't do, nothing requires grad, or `checkpoint` is of another training; and RuntimeError
-    where the loss is not finite, 50 steps in a row or more than half of all are skipped (see `Recipe`), or no validation is
-    finite.
+    Raises ValueError where `data` won't do, `recipe` asks for a device that isn't there, nothing requires grad, or `checkpoint`
+    is of another training; and RuntimeError where the loss is not finite, 50 steps in a row or more than half of all are
+    skipped (see `Recipe`), or no validation is finite.
     """
     if not any(p.requires_grad for p in step.parameters()):
         raise ValueError(f"{label}: nothing to train: no parameter requires grad")
@@ -183,6 +183,10 @@ def _borrowed(step: nn.Module) -> Iterator[None]:
 def _launch(recipe: Recipe) -> "Fabric":
     from lightning_fabric import Fabric  # takes two seconds to import
 
-    fabric = Fabric(accelerator=recipe.accelerator, devices=recipe.devices, strategy=recipe.strategy)
+    try:
+        fabric = Fabric(accelerator=recipe.accelerator, devices=recipe.devices, strategy=recipe.strategy)
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
+        where = f"accelerator={recipe.accelerator!r}, devices={recipe.devices!r}, strategy={recipe.strategy!r}"
+        raise ValueError(f"{where}: {error}") from error
     fabric.launch()
     return fabric

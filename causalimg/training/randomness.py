@@ -9,15 +9,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from causalimg.errors import as_seed
 from causalimg.values import AnyNest, Nest, count_rows, leaves, map_tensors
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from `seed` for a while, on the CPU and on `device`."""
+    """Draw from `seed` for a while, on the CPU and on `device`. Raises what `as_seed` raises."""
+    number = as_seed(seed)
     others = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(others):
-        torch.manual_seed(seed)
+        torch.manual_seed(number)
         yield
 
 

@@ -8,7 +8,7 @@ import math
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from causalimg.graph.spec import Spec
 
@@ -32,8 +32,8 @@ class Recipe(Spec):
 
     steps: PositiveInt = 1000
     batch: PositiveInt = 32
-    lr: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 0.01
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     warmup: NonNegativeInt = 50
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.995
     clip: PositiveFloat = 10.0

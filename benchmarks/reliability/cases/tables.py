@@ -239,7 +239,7 @@ PLACES: dict[str, tuple[Callable[[], Any], Right]] = {
     ),
     "a normalisation to another size": (
         lambda: read(rows(*ROWS), normalise=lambda p: p[:, 0] / 255),
-        refuses("shape", "line 2"),
+        refuses("shape", "lines 2, 3, 4"),
     ),
     "images without contrast": (lambda: read(rows(*ROWS), normalise=ci.Percentile()), refuses("no contrast", "line")),
 }

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from causalimg.errors import check_known
+from causalimg.errors import as_seed, check_known, whole
 from causalimg.graph import Categorical, Graph
 from causalimg.propagation import propagate
 
@@ -79,7 +79,7 @@ class Phantom(ABC):
 
     def sample(self, n: int, seed: int = 0) -> Sample:
         """`n` worlds. A seed gives the same patients at every size; only the grain of the pixels differs."""
-        dice = torch.Generator().manual_seed(seed)
+        n, dice = whole("n", n, 0), torch.Generator().manual_seed(as_seed(seed))
         noise = {name: self._noise(name, n, dice) for name in self.equations}
         shapes = {**self.nuisance, "grain": (self.grains, self.size, self.size)}
         noise |= {name: torch.randn(n, *shape, generator=dice) for name, shape in shapes.items()}
