@@ -366,12 +366,12 @@ def test_a_guide_of_what_no_mechanism_can_be_guided_to_is_refused():
 
 
 def test_a_guide_without_gradients_is_refused(model):
-    class Hard(Threshold):
+    class NeverSoft(Threshold):
         def read(self, images, graph, names, *, soft=False):
             return super().read(images, graph, names)
 
     with pytest.raises(ValueError, match="can't guide: its soft readings have no gradient"):
-        ci.Guided(model, Hard()).do(discs(2), area=60.0)
+        ci.Guided(model, NeverSoft()).do(discs(2), area=60.0)
 
 
 class NearlyBlind(Threshold):
