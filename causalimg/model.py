@@ -100,11 +100,11 @@ class CausalModel(SCM):
         Columns a reader can fill may be missing. How far the image follows its causes is measured on held-out rows, if there are
         any, said, and kept in `sensitivities`.
 
-        `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; what they don't set is the mechanism's own. `log`: a folder
-        for a JSONL file per variable. `checkpoint`: a folder in which training is written down as it goes, so that the same call
-        goes on where it was cut short, and ends bitwise as if it had not been. `pose`: how training images are turned, shifted
-        and mirrored at random, where none of the variables minds that. Weights of the image's parents (see `Guidable`) are
-        calibrated in the end, on what the model's readers read off its answers about held-out rows.
+        `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; what they don't set is the mechanism's own. `log`: a
+        folder for a JSONL file per variable. `checkpoint`: a folder in which training is written down as it goes, so that the
+        same call goes on where it was cut short, and ends bitwise as if it had not been. `pose`: how training images are turned,
+        shifted and mirrored at random, where none of the variables minds that. Weights of the image's parents (see `Guidable`)
+        are calibrated in the end, on what the model's readers read off its answers about held-out rows.
 
         Ctrl-C keeps what was learnt; the model answers, with a warning, until it is fitted to the end. After an error what was
         being fitted is not fitted. A model that is fitted is fitted on from its weights with `warm_start` only.

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from causalimg.errors import wrong_kind
 from causalimg.graph.text import parse_json
 
 SPEC = "spec.json"
@@ -49,7 +50,7 @@ def write(folder: str | Path, spec: Mapping[str, Any], tensors: Mapping[str, Ten
     Raises ValueError for a spec that has entries of the storage's own names or numbers that JSON doesn't know, and
     FileExistsError where the folder's ``spec.json`` is somebody else's.
     """
-    folder = Path(folder)
+    folder = _path(folder)
     if taken := [name for name in OWN if name in spec]:
         raise ValueError(f"{taken[0]!r} is the storage's own in {SPEC}: give the entry of this name another one")
     text, before = json.dumps(spec, allow_nan=False), _before(folder)
@@ -68,7 +69,7 @@ def read(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises FileNotFoundError that names the missing file, and ValueError, with the file, for another version of the format, or
     none, and for what was changed since.
     """
-    folder = Path(folder)
+    folder = _path(folder)
     named = _named(folder)
     while True:
         try:
@@ -92,6 +93,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         return load(whole)
     except SafetensorError as error:
         raise ValueError(f"{path} holds no tensors: {error}") from None
+
+
+def _path(folder: Any) -> Path:
+    if not isinstance(folder, str | os.PathLike):
+        raise wrong_kind("folder", "a path", folder)
+    return Path(folder)
 
 
 def load_into(module: nn.Module, folder: str | Path, tensors: Mapping[str, Tensor]) -> None:

@@ -284,8 +284,8 @@ def test_an_ensemble_is_written_over_whole_and_takes_no_folder_elsewhere(tmp_pat
     assert sum(path.is_dir() for path in (tmp_path / "e").iterdir()) == 2
     models[0].save(tmp_path / "mine")
     forge(tmp_path / "e", models=["../mine"])
-    with pytest.raises(ValueError, match="name the folders of models"):
+    with pytest.raises(ValueError, match="names no ensemble"):
         ci.Ensemble.load(tmp_path / "e", Threshold())
-    with pytest.raises(ValueError, match="name the folders of models"):
+    with pytest.raises(ValueError, match="names no ensemble"):
         ci.Ensemble(models[:1]).save(tmp_path / "e")
     assert (tmp_path / "mine").exists()
