@@ -27,6 +27,9 @@ from causalimg.graph.spec import Spec, check_depth, concrete, register
 LARGEST = 10**9
 """Parameters of the largest network that a file may ask for: 4 GB."""
 
+MOST_TENSORS = 20_000
+"""So many tensors may they be; a U-Net has some hundreds."""
+
 
 @dataclass_transform(kw_only_default=True)
 class Configured(nn.Module):
@@ -138,13 +141,15 @@ class _Budget:
 
     def __init__(self, what: str, parameters: int) -> None:
         self.what, self.most, self.left, self.thread = what, parameters, parameters, get_ident()
+        self.tensors = MOST_TENSORS
 
     def __call__(self, module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         if parameter is None or get_ident() != self.thread:
             return
-        self.left -= parameter.numel()
-        if self.left < 0:
-            raise ValueError(f"{self.what}: a network of more than {self.most} parameters is not made of a file")
+        self.left, self.tensors = self.left - parameter.numel(), self.tensors - 1
+        if self.left < 0 or self.tensors < 0:
+            most = f"{self.most} parameters, or {MOST_TENSORS} tensors of them,"
+            raise ValueError(f"{self.what}: a network of more than {most} is not made of a file")
 
 
 def _fields(cls: type[Configured]) -> dict[str, Any]:

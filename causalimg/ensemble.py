@@ -103,5 +103,7 @@ def _members(folder: str | Path) -> list[str]:
     spec, _ = storage.read(folder)
     named = spec.get("models", [])
     if not isinstance(named, list) or not all(MEMBER.fullmatch(str(name)) for name in named):
-        raise ValueError(f"{folder}: {storage.SPEC} names no ensemble of folders within, but {brief(named)}")
+        raise ValueError(
+            f"{folder}: {storage.SPEC} names no ensemble: models: expected folders within, got {brief(named)}"
+        )
     return named

@@ -464,9 +464,10 @@ class CausalModel(SCM):
             "sensitivities": {name: one._asdict() for name, one in self.sensitivities.items()},
             "normalise": normalise_to_data(self.normalise),
         }
-        tensors = self.state_dict() | to_tensors(self.supports)
-        storage.check_finite(tensors)
-        storage.write(folder, spec, tensors)
+        for name, mechanism in self.mechanisms.items():
+            with located(name):
+                storage.check_finite(mechanism.state_dict())
+        storage.write(folder, spec, self.state_dict() | to_tensors(self.supports))
 
     @classmethod
     def load(cls, folder: str | Path, *readers: Reader) -> "CausalModel":

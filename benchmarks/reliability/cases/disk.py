@@ -47,7 +47,8 @@ def spec() -> dict[str, Any]:
 
 def says(**entries: Any) -> None:
     """Change what the spec says; None leaves an entry out."""
-    said = {name: value for name, value in (spec() | entries).items() if value is not None}
+    left_out = {name for name, value in entries.items() if value is None}
+    said = {name: value for name, value in (spec() | entries).items() if name not in left_out}
     (M / "spec.json").write_text(json.dumps(said))
 
 
@@ -214,7 +215,7 @@ CHANGED: dict[str, tuple[Change, Right]] = {
     "forged: tensors elsewhere": (lambda: forged(tensors="../../etc/passwd"), refuses("spec.json")),
     "forged: tensors by a number": (lambda: forged(tensors=3), refuses("spec.json")),
     "forged: no graph": (lambda: forged(graph=None), refuses("m")),
-    "forged: a graph that is a text": (lambda: forged(graph="Disc"), refuses("m", "variables")),
+    "forged: a graph that is a text": (lambda: forged(graph="Disc"), refuses("m", "graph")),
     "forged: no mechanisms": (lambda: forged(mechanisms=None), refuses("m", "mechanisms")),
     "forged: mechanisms that are a list": (lambda: forged(mechanisms=[1]), refuses("m", "mechanisms")),
     "forged: a mechanism too few": (lambda: forged(mechanisms={}), refuses("m", "age")),
@@ -230,7 +231,7 @@ CHANGED: dict[str, tuple[Change, Right]] = {
     ),
     "forged: a mechanism with an unknown setting": (lambda: mechanism_with("x", depth=3), refuses("m", "depth")),
     "forged: a mechanism a billion wide": (lambda: mechanism_with("x", widths=[10**9, 4]), refuses("m", "widths")),
-    "forged: a mechanism of a million layers": (lambda: mechanism_with("x", blocks=10**6), refuses("m", "blocks")),
+    "forged: a mechanism of a million layers": (lambda: mechanism_with("x", blocks=10**6), refuses("m", "x")),
     "forged: an image of a terapixel": (lambda: graph_with("[1, 16, 16]", "[1, 1048576, 1048576]"), refuses("m", "x")),
     "forged: a parent with a typo": (lambda: graph_with('"age"]', '"aeg"]'), refuses("m", "aeg")),
     "forged: readers that are a text": (lambda: forged(readers="none"), either(lambda m: True, "m", "readers")),
