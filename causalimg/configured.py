@@ -124,7 +124,11 @@ def bounded(what: str, parameters: int = LARGEST) -> Iterator[None]:
         TypeError,
         MemoryError,
     ) as error:  # of torch, for sizes that no tensor has, and for what is lacking
-        said = "they take more memory than there is" if "alloc" in str(error) else str(error).splitlines()[0]
+        said = (
+            "they take more memory than there is"
+            if "alloc" in str(error)
+            else (str(error) or repr(error)).splitlines()[0]
+        )
         raise ValueError(f"{what} can't be made of these settings: {said}") from error
     finally:
         hook.remove()

@@ -133,7 +133,7 @@ def buildable(settings: object) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise ValueError(f"{settings!r} can't be built: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{settings!r} can't be built: {(str(error) or repr(error)).splitlines()[0]}") from error
 
 
 def warn(message: str) -> None:

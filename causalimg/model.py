@@ -120,21 +120,30 @@ class CausalModel(SCM):
         check_precision(self)
         seed, data = as_seed(seed), self._rows("train", train)
         held_out = None if val is None else self._rows("val", val)
-        if not warm_start and all(one.fitted and not one.interrupted for one in self.mechanisms.values()):
+        if (
+            not warm_start
+            and self.supports
+            and all(one.fitted and not one.interrupted for one in self.mechanisms.values())
+        ):
             raise ValueError(
                 "this model is fitted: fit(..., warm_start=True) goes on from its weights; else compile one anew"
             )
+        self.normalise = normalise_of(train, val)
         logs = {name: None if log is None else Path(log) / f"{name}.jsonl" for name in self.graph}
         saved = {name: None if checkpoint is None else Path(checkpoint) / name for name in self.graph}
         poses = {name: pose if name in self.graph.images else None for name in self.graph}
         self.sensitivities = {}  # what was measured before means nothing of what is learnt now
-        self.supports, self.normalise = supports_of(self.graph, data), normalise_of(train, val)
-        histories = {
-            name: fit_mechanism(
-                mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name], saved[name]
-            )
-            for name, mechanism in self.mechanisms.items()
-        }
+        before, self.supports = self.supports, supports_of(self.graph, data)
+        try:
+            histories = {
+                name: fit_mechanism(
+                    mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name], saved[name]
+                )
+                for name, mechanism in self.mechanisms.items()
+            }
+        except Exception:
+            self.supports = before
+            raise
         rows = data if held_out is None else held_out
         with ExitStack() as marking:
             for image in self.graph.images:
@@ -261,7 +270,15 @@ class CausalModel(SCM):
         return answer
 
     def effects(
-        self, x: Any, /, *, seed: int = 0, particles: int = 1, region: Where = Region(), **interventions: Any
+        self,
+        x: Any,
+        /,
+        *,
+        seed: int = 0,
+        particles: int = 1,
+        region: Where = Region(),
+        support: Unusual = "warn",
+        **interventions: Any,
     ) -> Effects:
         """Which way the effects of `interventions` take: the worlds that would have been by every way (what `do` answers), by
         the edges from what is set alone, and by what lies between alone.
@@ -275,7 +292,7 @@ class CausalModel(SCM):
         worlds = self.paths(factual, action, region)
         effects = Effects(*(self._counterfactual(factual, action, world) for world in worlds))
         self.warn(action)
-        effects.total.check_support()
+        effects.total.check_support(support)
         return effects
 
     def tipping(self, x: Any, /, *, seed: int = 0, **interventions: Any) -> dict[str, Tensor]:
@@ -466,7 +483,7 @@ class CausalModel(SCM):
         }
         for name, mechanism in self.mechanisms.items():
             with located(name):
-                storage.check_finite(mechanism.state_dict())
+                storage.check_finite(dict(mechanism.named_parameters()))
         storage.write(folder, spec, self.state_dict() | to_tensors(self.supports))
 
     @classmethod

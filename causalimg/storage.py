@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 from secrets import token_hex
@@ -106,20 +107,22 @@ def load_into(module: nn.Module, folder: str | Path, tensors: Mapping[str, Tenso
 
     Raises ValueError that names the folder, and the tensor, where one is missing, too many, of another shape or type, or NaN.
     """
-    own = module.state_dict()
+    own, learnt = module.state_dict(), dict(module.named_parameters())
     for name in own.keys() | tensors.keys():
-        if why := _misfit(own.get(name), tensors.get(name)):
+        if why := _misfit(own.get(name), tensors.get(name), name in learnt):
             raise ValueError(f"{folder}: {name} {why}")
     module.load_state_dict(dict(tensors))
 
 
-def _misfit(own: Tensor | None, given: Tensor | None) -> str:
-    """Why a tensor is not what is expected; empty where it is."""
+def _misfit(own: Tensor | None, given: Tensor | None, learnt: bool) -> str:
+    """Why a tensor is not what is expected; empty where it is. What is `learnt` is finite; a constant may be infinite."""
     if own is None or given is None:
         return "is missing" if given is None else "is nothing that was asked for"
     if (own.shape, own.dtype) != (given.shape, given.dtype):
         return f"is {given.dtype} of the shape {tuple(given.shape)}, not {own.dtype} of {tuple(own.shape)}"
-    return "" if _is_finite(given) else "holds NaN or infinity"
+    if learnt:
+        return "" if _is_finite(given) else "holds NaN or infinity"
+    return "holds NaN" if bool(given.isnan().any()) else ""
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
@@ -211,7 +214,8 @@ def _sync(folder: Path) -> None:
     """Have the names in `folder` on the disk, too, where the system can say so."""
     if directory := getattr(os, "O_DIRECTORY", 0):
         handle = os.open(folder, os.O_RDONLY | directory)
-        os.fsync(handle)
+        with suppress(OSError):  # of disks on a network that can't
+            os.fsync(handle)
         os.close(handle)
 
 

@@ -2,14 +2,14 @@
 
 A mechanism answers whatever it is asked. What it has learnt says something only near the causes that it saw together (the
 *positivity* or *overlap* of causal inference). With r(p) the distance of causes p to the fifth nearest of n training rows,
-numbers in standard deviations of these rows, and a level that differs counting as 1::
+numbers in standard deviations of these rows, a level that differs counting as 1, and rows with the same numbers as one::
 
     support(p) = (1 + #{training rows i : r_i >= r(p)}) / (n + 1),      r_i that of row i to the others
 
-It is the share of training rows that are as far from the others as what is asked. For rows like these it is at most α in a share
-α of the cases, however they are distributed (a conformal p-value; *Testing for Outliers with Conformal p-values*, Bates et al.,
-Annals of Statistics 2023, arXiv:2104.08279). Nothing of it rests on the mechanisms of the causes. Their likelihood would speak of
-each cause given its own causes, which the image doesn't see, and of which the graph may be wrong.
+It is the share of training rows that are as far from the others as what is asked. For independent rows like these it is at most
+α in a share α of the cases, however they are distributed (a conformal p-value; *Testing for Outliers with Conformal p-values*,
+Bates et al., Annals of Statistics 2023, arXiv:2104.08279). Nothing of it rests on the mechanisms of the causes. Their likelihood
+would speak of each cause given its own causes, which the image doesn't see, and of which the graph may be wrong.
 """
 
 from collections.abc import Iterable, Mapping
@@ -60,12 +60,13 @@ class Support:
 
     def of_causes(self, world: Mapping[str, Tensor]) -> Tensor:
         """The support of the causes in `world`, (n,), each in (0, 1]."""
-        lonelier = self._lonely[None] >= self._radius(self._distances(world))[:, None]
+        lonelier = self._lonely[None] >= self._radius(world)[:, None]
         return ((1 + lonelier.sum(1)) / (1 + len(self._lonely))).float()
 
     def nearest(self, world: Mapping[str, Tensor], k: int = 3) -> Tensor:
         """The numbers of the `k` training rows whose causes are nearest to those in `world`, nearest first: (n, k)."""
-        return self.rows[self._distances(world).topk(min(k, len(self.rows)), largest=False).indices]
+        distances = _distances(self._points(world), self._points(self.values))
+        return self.rows[distances.topk(min(k, len(self.rows)), largest=False).indices]
 
     def row(self, number: int) -> World:
         """The causes of a training row, by its number."""
@@ -91,15 +92,20 @@ class Support:
         return ", ".join(f"{name} {self.graph[name].say(value.item())}" for name, value in row.items())
 
     @cached_property
+    def _others(self) -> Tensor:
+        """What there is to be near to: where a number is among the causes, each different row once, since rows may repeat."""
+        points = self._points(self.values)
+        return points if all(self.graph[name].discrete for name in self.values) else points.unique(dim=0)
+
+    @cached_property
     def _lonely(self) -> Tensor:
-        """Of each training row, the radius to the others."""
-        return self._radius(self._distances(self.values).fill_diagonal_(torch.inf))
+        """Of each training row, the radius to the others; itself, at no distance, is one of them."""
+        return self._radius(self.values, itself=1)
 
-    def _radius(self, distances: Tensor) -> Tensor:
-        return distances.topk(min(NEIGHBOURS, len(self.rows) - 1), largest=False).values[:, -1]
-
-    def _distances(self, world: Mapping[str, Tensor]) -> Tensor:
-        return torch.cdist(self._points(world), self._points(self.values), compute_mode="donot_use_mm_for_euclid_dist")
+    def _radius(self, world: Mapping[str, Tensor], itself: int = 0) -> Tensor:
+        nearest = max(1, min(NEIGHBOURS, len(self._others) - 1)) + itself
+        distances = _distances(self._points(world), self._others)
+        return distances.topk(min(nearest, len(self._others)), largest=False).values[:, -1]
 
     def _points(self, world: Mapping[str, Tensor]) -> Tensor:
         """(n, dimensions): numbers in standard deviations, levels at a distance of 1 from each other."""
@@ -109,6 +115,10 @@ class Support:
         if isinstance(variable := self.graph[name], Categorical):
             return one_hot(value.long(), len(variable.levels)).double() / 2**0.5
         return (value.double() / self._scales[name])[:, None]
+
+
+def _distances(one: Tensor, other: Tensor) -> Tensor:
+    return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def supports_of(graph: Graph, train: World) -> dict[str, Support]:

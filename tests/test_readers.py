@@ -319,6 +319,7 @@ def test_what_a_thing_holds_is_found_wherever_it_is():
     ):
         assert held_readers(thing) == [reader]
     assert held_readers(by_a_global) == [GLOBAL]
+    assert held_readers(lambda values: sorted(values, key=lambda name: GLOBAL.read(values, None, [name]))) == [GLOBAL]
     assert held_readers(len, by_no_global, torch.nn.Linear(2, 2), STILL, Reader, None) == []
     assert set(held_readers(Both(reader, GLOBAL))[1:]) == {reader, GLOBAL}  # a reader of readers holds them too
 

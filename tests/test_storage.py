@@ -262,6 +262,16 @@ def test_tensors_that_do_not_fit_are_refused_by_name(changed, why):
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
+def test_a_constant_may_be_infinite_and_what_is_learnt_may_not(folder):
+    module = torch.nn.Linear(1, 1)
+    module.register_buffer("most", torch.tensor(torch.inf))
+    storage.load_into(module, folder, dict(module.state_dict()))
+    with pytest.raises(ValueError, match="bias holds NaN or infinity"):
+        storage.load_into(module, folder, module.state_dict() | {"bias": torch.tensor([torch.inf])})
+    with pytest.raises(ValueError, match="most holds NaN"):
+        storage.load_into(module, folder, module.state_dict() | {"most": torch.tensor(torch.nan)})
+
+
 def test_a_reader_that_is_passed_in_keeps_its_weights(tmp_path):
     reader = ci.Regressor.cnn(["area"], width=4)
     ci.compile(Disc, reader).save(tmp_path / "model")

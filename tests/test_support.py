@@ -67,6 +67,15 @@ def test_what_was_the_same_in_all_rows_is_unusual_where_it_differs():
     assert support.of_causes(causes(51, 0)) == 1 / (ROWS + 1)
 
 
+def test_rows_of_one_patient_are_one_and_numbers_may_be_whole():
+    slices = {name: value.repeat_interleave(20, dim=0) for name, value in plates(100).items()}
+    support = Support.of(PLATE, "x", slices).of_causes(plates(200, seed=1))
+    assert (support < 0.01).float().mean() < 0.05
+    assert support.median() > 0.3
+    whole = plates(1000) | {"area": plates(1000)["area"].round(), "shade": torch.zeros(1000)}
+    assert Support.of(PLATE, "x", whole).of_causes(causes(55.5, 0)) > 0.5
+
+
 def test_support_falls_with_the_distance():
     areas = torch.linspace(50, 150, 20)
     world = {"area": areas, "shade": areas / 20, "mark": torch.zeros(20).long()}
@@ -160,6 +169,17 @@ def test_tensors_that_no_support_gave_are_refused():
     for missing, said in ((rows, "training rows"), (mark, "missing cause 'mark'")):
         with pytest.raises(ValueError, match=said):
             from_tensors(PLATE, {name: value for name, value in whole.items() if name != missing})
+
+
+def test_effects_are_asked_for_as_do_is(model):
+    with pytest.raises(ValueError, match="hardly occurred together"):
+        model.effects(known(), area=200.0, support="refuse")
+    assert model.effects(known(), area=200.0, support="allow").total["area"].tolist() == [200] * 4
+
+
+def test_columns_that_are_no_variables_are_left_alone_by_evaluation(model):
+    rows = plates(20, seed=3) | {"patient": ["p"] * 20}
+    assert ci.evaluate(model, rows, [Above()], metrics=[], allow_guide=True)["area"].slope.value > 0.9
 
 
 def test_ensembles_refuse_as_their_models_do(model):

@@ -85,7 +85,8 @@ def choose(
     Raises ValueError for missing variables, for no items, for values that won't do (see `columns`), and for groups that are not
     one for each item; TypeError for an argument of another kind.
     """
-    values, _ = columns(graph, by_name("test", test))
+    given = by_name("test", test)
+    values, _ = columns(graph, {name: given[name] for name in graph if name in given.keys()})  # noqa: SIM118
     seed, most = as_seed(seed), None if n is None else whole("n", n, 1)
     if missing := [name for name in graph if name not in values]:
         raise ValueError(f"effectiveness needs the factual value of every variable; missing: {', '.join(missing)}")

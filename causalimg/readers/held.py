@@ -6,7 +6,7 @@ but for global variables, of which it knows all that a module has, and not the f
 """
 
 import gc
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 from torch import Tensor
 
@@ -40,8 +40,14 @@ def _parts(thing: object) -> list[object]:
     if not isinstance(thing, FunctionType):
         return gc.get_referents(thing)
     everywhere = thing.__globals__
-    named = [everywhere[name] for name in thing.__code__.co_names if name in everywhere]
+    named = [everywhere[name] for name in _names(thing.__code__) if name in everywhere]
     return [*(part for part in gc.get_referents(thing) if part is not everywhere), *named]
+
+
+def _names(code: CodeType) -> list[str]:
+    """The global names in `code`, and in the functions within it."""
+    inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part)]
+    return [*code.co_names, *inner]
 
 
 def _of_library(thing: object) -> bool:
