@@ -12,9 +12,9 @@ import inspect
 import reprlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import deepcopy
-from threading import get_ident
-from typing import Any, ClassVar, Self, dataclass_transform, get_args, get_origin
+from typing import Any, ClassVar, Self, cast, dataclass_transform, get_args, get_origin
 
 from pydantic import GetCoreSchemaHandler, PydanticSchemaGenerationError, create_model
 from pydantic_core import CoreSchema, core_schema
@@ -116,7 +116,7 @@ def bounded(what: str, parameters: int = LARGEST) -> Iterator[None]:
 
     Raises ValueError, which says `what` was to be made, for more, and for settings of which no network can be made.
     """
-    hook = register_module_parameter_registration_hook(_Budget(what, parameters))
+    token = _BUDGETS.set((*_BUDGETS.get(), _Budget(what, parameters)))
     try:
         yield
     except (
@@ -131,7 +131,7 @@ def bounded(what: str, parameters: int = LARGEST) -> Iterator[None]:
         )
         raise ValueError(f"{what} can't be made of these settings: {said}") from error
     finally:
-        hook.remove()
+        _BUDGETS.reset(token)
 
 
 def room(tensors: Mapping[str, Tensor]) -> int:
@@ -141,19 +141,30 @@ def room(tensors: Mapping[str, Tensor]) -> int:
 
 
 class _Budget:
-    """Counts the parameters that modules register; of this thread, since the hook is everybody's."""
+    """Counts parameters."""
 
     def __init__(self, what: str, parameters: int) -> None:
-        self.what, self.most, self.left, self.thread = what, parameters, parameters, get_ident()
-        self.tensors = MOST_TENSORS
+        self.what, self.most, self.left, self.tensors = what, parameters, parameters, MOST_TENSORS
 
-    def __call__(self, module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is None or get_ident() != self.thread:
-            return
+    def spend(self, parameter: nn.Parameter) -> None:
         self.left, self.tensors = self.left - parameter.numel(), self.tensors - 1
         if self.left < 0 or self.tensors < 0:
             most = f"{self.most} parameters, or {MOST_TENSORS} tensors of them,"
             raise ValueError(f"{self.what}: a network of more than {most} is not made of a file")
+
+
+_BUDGETS: ContextVar[tuple[_Budget, ...]] = ContextVar("_BUDGETS", default=())
+"""Of what is being made in this thread."""
+
+
+def _spend(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+    for budget in _BUDGETS.get() if parameter is not None else ():
+        budget.spend(cast(nn.Parameter, parameter))
+
+
+register_module_parameter_registration_hook(
+    _spend
+)  # once: torch goes through its hooks while other threads make networks
 
 
 def _fields(cls: type[Configured]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from causalimg.graph import Continuous, Graph
 from causalimg.guided import Guided
 from causalimg.intervals import AllScores, Scores
 from causalimg.model import CausalModel
+from causalimg.readers.held import held_readers
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.values import Columns, World, by_name, columns, count_rows, in_batches
@@ -47,7 +48,7 @@ class Conformal:
     ) -> None:
         check_kind("reader", reader, Reader)
         by_name("rows", rows)
-        if fingerprint(reader) in model.guided_by:
+        if {fingerprint(one) for one in held_readers(reader)} & set(model.guided_by):
             raise ValueError(f"{reader.describe()} guided this model: its readings of answers say nothing")
         self.model, self.particles, self.readers = model, particles, ReaderSet(model.graph, [reader])
         self.names = [name for name in self.readers.by_variable if isinstance(self.graph[name], Continuous)]

@@ -178,13 +178,15 @@ class CausalModel(SCM):
         anew. Ctrl-C keeps what was learnt, and who guided; an error leaves the model as it was.
 
         Raises ValueError where nobody guides anything, for a guide without a gradient, for two terms of one label, for a bound
-        that can do nothing, for fewer than two rows, for values out of bounds that `sampler` draws, and for a model that is not
-        fitted; TypeError for an argument of another kind.
+        that can do nothing, for fewer than two rows, for values out of bounds that `sampler` draws, for images that
+        were normalised in another way than those of `fit`, and for a model that is not fitted; TypeError for an argument of
+        another kind.
         """
         terms = expand(self.graph, guidance)
         check_kind("recipe", recipe, Recipe, type(None))
         seed, data = as_seed(seed), self._rows("train", train, least=2)  # of one there is no spread
         held_out = None if val is None else self._rows("val", val)
+        normalise_of(*([] if self.normalise is None else [self]), train, val)
         guides, before = guiding_readers(terms), (self.guided_by, self.sensitivities)
         marked = dict.fromkeys([*guides, *held_readers(*terms, sampler)])
         self.guided_by = [*self.guided_by, *map(fingerprint, marked)]  # from the first step on, whatever happens
@@ -344,7 +346,7 @@ class CausalModel(SCM):
             for name, value in interventions.items()
         }
         action = {name: value.clone() for name, value in columns(self.graph, given, self.device)[0].items()}
-        check_possible(self.graph, action)
+        check_possible(self.graph, action, "do")
         for name, value in action.items():
             if len(value) not in (1, factual.n) and factual.n != 1:
                 raise ValueError(f"do({name}=...): {len(value)} values for {factual.n} items")
@@ -393,7 +395,7 @@ class CausalModel(SCM):
         check_precision(self)
         n, seed = whole("n", n, 0), as_seed(seed)
         action, _ = columns(self.graph, {} if do is None else by_name("do", do, "values by name"), self.device)
-        check_possible(self.graph, action)
+        check_possible(self.graph, action, "do")
         for name, value in action.items():
             if len(value) not in (1, n):
                 raise ValueError(f"do({name}=...): {len(value)} values for {n} samples")
@@ -422,7 +424,9 @@ class CausalModel(SCM):
 
     def complete(self, given: Columns) -> World:
         """`given`, checked, with what is missing read off its images. Raises ValueError that lists what nothing supplies."""
-        return self._filled(columns(self.graph, by_name("values", given), self.device)[0])
+        world, _ = columns(self.graph, by_name("values", given), self.device)
+        check_possible(self.graph, world)
+        return self._filled(world)
 
     def _rows(self, what: str, given: Columns, least: int = 1) -> World:
         """The argument `what`, complete. Raises ValueError for fewer rows than `least`."""

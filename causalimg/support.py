@@ -170,15 +170,16 @@ def raise_or_warn(complaints: Iterable[str], unusual: Unusual) -> None:
             warn(complaint)
 
 
-def check_possible(graph: Graph, action: Mapping[str, Tensor]) -> None:
-    """Raise ValueError for what can't be: an area or a length below 0, or above that of the whole image."""
-    for name, value in action.items():
+def check_possible(graph: Graph, values: Mapping[str, Tensor], asked: str = "") -> None:
+    """Raise ValueError for what can't be: an area or a length below 0, or above that of the whole image; the first such row."""
+    for name, value in values.items():
         if name in graph.measured and graph.measured[name].extensive:
             whole, variable = _whole(graph, name), graph[name]
             wrong = (value < 0) | (value > whole * (1 + 1e-6))
             if wrong.any():
-                said = variable.say(value[wrong][0].item())
-                raise ValueError(f"do({name}={said}): it lies between 0 and {variable.say(whole)}, the whole image")
+                said, row = variable.say(value[wrong][0].item()), int(wrong.nonzero()[0])
+                what = f"{asked}({name}={said})" if asked else f"{name}, row {row}: {said}"
+                raise ValueError(f"{what}: it lies between 0 and {variable.say(whole)}, the whole image")
 
 
 def _whole(graph: Graph, name: str) -> float:

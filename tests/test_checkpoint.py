@@ -167,6 +167,27 @@ def test_fits_of_networks_go_on_bitwise(which, hearts, cut, tmp_path):
     check_same(fitted(which, hearts, checkpoint=tmp_path), whole)
 
 
+def reading(seed=0, **kept):
+    heart = ci.phantoms.Heart(size=32)
+    train, val = (heart.sample(16, seed=number) for number in (0, 1))
+    made = ci.Segmentor.unet(heart.structures, width=4, seed=seed)
+    return made.fit(train.values["x"], train.masks, (val.values["x"], val.masks), recipe=QUICK, **kept)
+
+
+def test_fits_of_readers_go_on_bitwise(cut, tmp_path):
+    whole = reading()
+    cut["on"] = True
+    with pytest.raises(KeyboardInterrupt):
+        reading(checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="checkpoint of another training: weights differ"):
+        reading(seed=1, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="checkpoint of another training: augment differ"):
+        reading(checkpoint=tmp_path, augment=ci.Augment(noise=0.5))
+    resumed = reading(checkpoint=tmp_path)
+    check_same(resumed, whole)
+    assert resumed.fitted == whole.fitted
+
+
 @pytest.mark.filterwarnings("ignore:the guide .* reads:UserWarning")  # it is not trained
 @pytest.mark.parametrize("which", SMALL)
 def test_their_fine_tuning_does_too_in_another_session_and_in_the_same(which, hearts, cut, tmp_path):

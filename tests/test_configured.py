@@ -277,6 +277,10 @@ def test_parameters_are_counted_together_and_in_this_thread_only():
         thread = Thread(target=Layer)
         thread.start()
         thread.join()
+    with bounded("outer", parameters=12):  # of what is within another, both are counted
+        two_layers(12)
+    with pytest.raises(ValueError, match="^outer: "), bounded("outer", parameters=11):
+        two_layers(12)
     Layer()
 
 

@@ -3,6 +3,8 @@
 import copy
 import pickle
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from strategies import as_if_fitted
 
 import causalimg as ci
+from causalimg.data.normalise import Unsaved, normalise_of
 from causalimg.values import columns
 
 GRAPH = ci.Graph.of(
@@ -195,6 +198,51 @@ def test_what_no_file_holds_is_named_and_given(tmp_path):
 def test_rows_that_were_normalised_in_two_ways_are_refused(tmp_path):
     with pytest.raises(ValueError, match="normalised in different ways"):
         fitted(scans(tmp_path, ci.Percentile()), scans(tmp_path, None))
+
+
+def darker(by):
+    return lambda pixels: pixels / by
+
+
+def by_share(pixels, share):
+    return pixels / 255 * share
+
+
+SAME = [
+    (ci.Percentile(5, 95), ci.Percentile(5, 95)),
+    (halved, halved),
+    (darker(510), darker(510)),
+    (partial(by_share, share=0.5), partial(by_share, share=0.5)),
+    (Unsaved("test_given.halved"), halved),
+]
+OTHERS = [
+    (ci.Percentile(5, 95), ci.Percentile(5, 90)),
+    (lambda pixels: pixels / 255, lambda pixels: pixels / 510),
+    (darker(510), darker(255)),
+    (partial(by_share, share=0.5), partial(by_share, share=0.25)),
+    (halved, partial(by_share, share=0.5)),
+    (Unsaved("elsewhere.halved"), halved),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_functions_that_do_the_same_are_the_same(tmp_path, one, other):
+    table = scans(tmp_path, None)
+    assert normalise_of(replace(table, normalise=one), replace(table, normalise=other)) is one
+
+
+@pytest.mark.parametrize(("one", "other"), OTHERS)
+def test_functions_of_one_name_may_differ(tmp_path, one, other):
+    table = scans(tmp_path, None)
+    with pytest.raises(ValueError, match="normalised in different ways"):
+        normalise_of(replace(table, normalise=one), {"x": table["x"]}, replace(table, normalise=other))
+
+
+@pytest.mark.filterwarnings("ignore:the image hardly follows:UserWarning")
+def test_fine_tuning_takes_images_that_were_normalised_as_those_of_fit(tmp_path):
+    model = fitted(scans(tmp_path, ci.Percentile()))
+    with pytest.raises(ValueError, match="normalised in different ways"):
+        model.finetune(scans(tmp_path, None), guidance=[ci.Plausibility()])
 
 
 def answered(model, given):

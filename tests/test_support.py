@@ -209,6 +209,12 @@ def test_no_image_holds_more_than_itself_or_less_than_nothing(area):
     with pytest.raises(ValueError, match="between 0 and 128 px"):
         model.do(seen, upper=129.0)
     assert model.do(seen, area=256.0, share=7.0)["area"] == 256
+    rows = {
+        name: torch.as_tensor(value).expand(3, *torch.as_tensor(value).shape).clone() for name, value in seen.items()
+    }
+    rows["area"][1:] = area
+    with pytest.raises(ValueError, match=r"^area, row 1: .* px: it lies between 0 and 256 px, the whole image"):
+        model.fit(rows)
 
 
 def test_a_figure_marks_it(model):

@@ -1,5 +1,7 @@
 """What is done to the grey levels of images when they are read, so that it can be done again to those that come later."""
 
+from functools import partial
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -69,7 +71,25 @@ def normalise_of(*tables: Any) -> Normalise | None:
     Raises ValueError where it was not the same.
     """
     done = [table.normalise for table in tables if hasattr(table, "normalise")]
-    said = [normalise_to_data(one) for one in done]
-    if any(one != said[0] for one in said):
-        raise ValueError(f"images were normalised in different ways: {said[0]}, and {said[-1]}")
+    for one in done:
+        if not _alike(one, done[0]):
+            said = [normalise_to_data(way) for way in (done[0], one)]
+            raise ValueError(f"images were normalised in different ways: {said[0]}, and {said[1]}")
     return done[0] if done else None
+
+
+def _alike(one: Normalise | None, other: Normalise | None) -> bool:
+    """Whether they do the same, as far as can be seen: a function that was made twice by the same lines does."""
+    if isinstance(one, Unsaved) or isinstance(other, Unsaved):
+        return bool(normalise_to_data(one) == normalise_to_data(other))
+    return bool(_says(one) == _says(other))
+
+
+def _says(normalise: Any) -> Any:
+    """What a function does: its code, and what it holds."""
+    if isinstance(normalise, partial):
+        return _says(normalise.func), repr((normalise.args, normalise.keywords))
+    if not isinstance(normalise, FunctionType):
+        return normalise
+    held = [cell.cell_contents for cell in normalise.__closure__ or ()]
+    return normalise.__code__, repr((normalise.__defaults__, normalise.__kwdefaults__, held))

@@ -6,6 +6,7 @@ held out. What is held out trains nothing and chooses no weights, so that the re
 
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -19,7 +20,7 @@ from causalimg.readers.reader import Reader
 from causalimg.readers.scores import Scores, hold_out, known
 from causalimg.training.loop import train
 from causalimg.training.recipe import Recipe
-from causalimg.values import in_batches, numbers
+from causalimg.values import digests, in_batches, numbers
 
 CHUNK = 128
 """So many images are read at a time where no gradient is needed."""
@@ -71,12 +72,15 @@ class NeuralReader(Reader):
         recipe: Recipe | None = None,
         augment: Augment | None = None,
         seed: int = 0,
+        checkpoint: str | Path | None = None,
     ) -> Self:
         """Train the network on `images` (n, C, H, W), within [0, 1], and `labels`; then `assess` it on `val`.
 
         Without `val`, 15 % of the images are held out: whole `groups`, such as patients, where a group is given for every
-        image. `recipe` overrides what it says of the reader's own. Returns itself. Raises ValueError on images or labels that
-        won't do, and TypeError on an argument of another kind, before anything is trained.
+        image. `recipe` overrides what it says of the reader's own. `checkpoint`: a folder in which training is written down as it
+        goes, so that the same call on a reader made anew goes on where it was cut short, and ends bitwise as if it had not been.
+        Returns itself. Raises ValueError on images or labels that won't do, and on a checkpoint of another training; TypeError on
+        an argument of another kind; both before anything is trained.
         """
         check_kind("recipe", recipe, Recipe, type(None))
         check_kind("augment", augment, Augment, type(None))
@@ -95,8 +99,20 @@ class NeuralReader(Reader):
         self.prepare(kept[1])
         step = _Step(self, augment or self.augment)
         data = {"images": kept[0], "targets": kept[1]}
-        recipe = (recipe or Recipe()).over(self.recipe)
-        train(step, data, recipe, label=f"fit {type(self).__name__.lower()}", seed=seed)
+        train(
+            step,
+            data,
+            (recipe or Recipe()).over(self.recipe),
+            label=f"fit {type(self).__name__.lower()}",
+            seed=seed,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            about={
+                "reader": self.describe(),
+                "weights": digests(self.state_dict()),
+                "augment": (augment or self.augment).model_dump(mode="json"),
+                "data": digests(data),
+            },
+        )
         return self._assess(*held)
 
     def assess(self, images: Tensor, labels: Any) -> Self:

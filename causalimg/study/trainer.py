@@ -107,17 +107,11 @@ class Trainer:
         folder, train, val = self.out / name, self.study.train, self.study.val
         if (folder / SPEC).exists():
             return type(made).load(folder).to(self.device)
-        held = (val.values[self.image], labels(val))
-        seed = 0 if guides else 1
-        made.fit(
-            train.values[self.image],
-            labels(train),
-            held,
-            recipe=self.plan.recipes["readers"],
-            augment=augment,
-            seed=seed,
-        )
+        of = (train.values[self.image], labels(train), (val.values[self.image], labels(val)))
+        how: dict[str, Any] = {"recipe": self.plan.recipes["readers"], "augment": augment, "seed": 0 if guides else 1}
+        made.fit(*of, **how, checkpoint=folder / "checkpoint")
         made.save(folder)
+        shutil.rmtree(folder / "checkpoint", ignore_errors=True)
         return made.to(self.device)
 
 
