@@ -6,14 +6,14 @@ import sys
 import PIL.Image
 import pytest
 
-from causalimg import cli
+from causalimg.cli import app
 
 
 def run(monkeypatch, *words):
     """The exit code of the command line."""
     monkeypatch.setattr(sys, "argv", ["causalimg", *map(str, words)])
     with pytest.raises(SystemExit) as stop:
-        cli.main()
+        app.main()
     return stop.value.code or 0
 
 
@@ -21,7 +21,7 @@ def run(monkeypatch, *words):
     "ignore:the image hardly follows:UserWarning", "ignore:the guide .* reads:UserWarning"
 )  # six steps
 def test_the_demo_writes_its_figures_and_its_model_answers(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "demo", lambda out, **options: SMALL(out, patients=24, **options))
+    monkeypatch.setattr(app, "demo", lambda out, **options: SMALL(out, patients=24, **options))
     out = tmp_path / "demo"
     assert run(monkeypatch, "demo", "--out", out, "--steps", 6) == 0
     assert "| do |" in capsys.readouterr().out
@@ -48,4 +48,4 @@ def test_the_demo_writes_its_figures_and_its_model_answers(tmp_path, monkeypatch
     assert "expected name=value, got 'lv_area'" in capsys.readouterr().err
 
 
-SMALL = cli.demo
+SMALL = app.demo

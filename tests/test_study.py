@@ -2,16 +2,12 @@
 
 import shutil
 from dataclasses import replace
-from functools import partial
 
-import numpy as np
 import pytest
 import torch
-from strategies import as_if_fitted
 
 import causalimg as ci
 import causalimg.model as model_module
-from causalimg import cli
 from causalimg.data.phantoms import Sample
 from causalimg.readers.reader import fingerprint
 from causalimg.study import METHODS
@@ -224,104 +220,6 @@ def test_classifier_guidance_needs_a_level_to_read(tmp_path):
     study = ci.Study.of_phantom(ci.phantoms.Vessel(size=32), patients=12, held_out=4)
     with pytest.raises(ValueError, match="x has no categorical cause"):
         ci.compare_guidance(study, tmp_path, methods=["classifier"], plan=PLAN)
-
-
-TABLE = ["--csv", "hearts.csv", "--images", "images.npz", "--masks", "masks.npz", "--structures", "lv,myo"]
-
-
-def write_table(folder):
-    """What the command line needs of a table of hearts, whose patients are called subjects, into `folder`."""
-    heart = ci.phantoms.Heart(size=32)
-    sample = heart.sample(24)
-    rows = [f"s{i // 3},{sample.values['age'][i]:.1f},{'fm'[sample.values['sex'][i]]}" for i in range(24)]
-    text = "\n".join(["subject,age,sex", *rows]).replace(",f", ",female").replace(",m", ",male")
-    (folder / "hearts.csv").write_text(text)
-    (folder / "hearts.yaml").write_text(heart.graph.to_yaml())
-    np.savez(folder / "images.npz", images=sample.values["x"][:, 0].numpy())
-    np.savez(folder / "masks.npz", labels=(sample.masks["lv"].int() + 2 * sample.masks["myo"].int()).numpy())
-
-
-def on_command_line(monkeypatch, capsys, *words):
-    """The exit code, and what was said."""
-    monkeypatch.setattr("sys.argv", ["causalimg", *map(str, words)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return stop.value.code or 0, capsys.readouterr()
-
-
-def test_the_command_line_compares_and_answers_mistakes_with_the_right_name(tmp_path, monkeypatch, capsys):
-    run = partial(on_command_line, monkeypatch, capsys, "compare")
-    code, said = run("hart")
-    assert code == 1
-    assert "Did you mean 'heart'" in said.err
-    monkeypatch.setattr(cli.Study, "of_phantom", lambda phantom: STUDY(phantom, patients=12, held_out=6))
-    code, said = run("heart", "--size", 32, "--steps", 2, "--methods", "none,segmentor", "--out", tmp_path / "out")
-    assert code == 0
-    assert "| do | method |" in said.out
-    assert (tmp_path / "out" / "comparison.html").exists()
-    code, said = run("heart", "--methods", "segmntor", "--out", tmp_path / "other")
-    assert "Did you mean 'segmentor'" in said.err
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["heart", "--seeds", "x"], "--seeds: expected whole numbers with commas, such as 0,1, got 'x'"),
-        (["heart", "--seeds", "1,1"], "seeds: expected one or more, each once, got 1, 1"),
-        (["heart", "--size", "0"], "Heart: expected a size from 32 to 192 pixels, got 0"),
-        (["heart", "--structures", "lv"], "--structures: of your own data. Give its table, --csv"),
-        (["heart", "--out", "hearts.csv"], "hearts.csv: File exists"),
-        ([".", "--csv", "hearts.csv"], ".: Is a directory"),
-        (["none.yaml", "--csv", "hearts.csv"], "none.yaml: No such file or directory"),
-        (["hearts.csv", "--csv", "hearts.csv"], "hearts.csv: "),
-        (["hearts.yaml", "--csv", "none.csv"], "none.csv: No such file or directory"),
-        (["hearts.yaml", *TABLE], "unknown column of patients 'patient'. Known: subject."),
-        (["hearts.yaml", *TABLE, "--patient", "subjct"], "unknown column of patients 'subjct'. Did you mean 'subject'"),
-    ],
-)
-def test_a_mistake_on_the_command_line_is_said_in_words(words, message, tmp_path, monkeypatch, capsys):
-    write_table(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.Study, "of_phantom", lambda phantom: STUDY(phantom, patients=2, held_out=2))
-    code, said = on_command_line(monkeypatch, capsys, "compare", *words)
-    assert code == 1
-    assert said.err.startswith(f"causalimg compare: {message}")
-
-
-def test_an_option_that_is_no_such_number_is_refused(monkeypatch, capsys):
-    assert on_command_line(monkeypatch, capsys, "compare", "heart", "--steps", 0)[0] == 2
-    assert on_command_line(monkeypatch, capsys, "demo", "--steps", 0)[0] == 2
-
-
-def test_a_mistake_in_a_question_is_said_in_words(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    as_if_fitted(ci.compile(ci.Graph.of(a=ci.Continuous()))).save("numbers")
-    graph = ci.Graph.of(a=ci.Continuous(), x=ci.Image(parents=["a"], shape=(1, 16, 16)))
-    as_if_fitted(ci.compile(graph, x=ci.HVAE(widths=(4, 4), latents=(0, 2)))).save("model")
-    np.savez("x.npz", x=np.zeros((16, 16)))
-    for words, message in (
-        (["none", "x.npz", "a=1"], "none holds no spec.json"),
-        (["numbers", "x.npz", "a=1"], "numbers: expected a model of one image, not of none"),
-        (["model", ".", "a=1"], ". is a folder: expected one image"),
-        (["model", "x.npz", "a=1", "a=2"], "two values of a: 1.0 and 2"),
-        (["model", "x.npz", "a=big", "--given", "a=2"], "a: expected a number"),
-        (["model", "x.npz", "a=1", "--given", "x=1"], "--given x=...: x is the image, x.npz"),
-        (["model", "x.npz", "a=1", "--given", "a=2", "--out", "nowhere/a.png"], "nowhere/a.png: No such file"),
-    ):
-        code, said = on_command_line(monkeypatch, capsys, "do", *words)
-        assert code == 1
-        assert said.err.startswith(f"causalimg do: {message}")
-
-
-def test_the_command_line_takes_the_column_of_patients(tmp_path):
-    write_table(tmp_path)
-    files = (tmp_path / name for name in ("hearts.csv", "images.npz", "masks.npz"))
-    how = (str(tmp_path / "hearts.yaml"), *files, "lv,myo")
-    assert set(cli.table_study(*how, "subject").groups) <= {f"s{i // 3}" for i in range(24)}
-    assert cli.table_study(*how, "").groups is None
-
-
-STUDY = cli.Study.of_phantom
 
 
 def test_a_study_that_is_cut_short_goes_on_in_the_middle_of_a_fit(study, tmp_path, monkeypatch):

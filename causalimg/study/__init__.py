@@ -1,6 +1,11 @@
 from causalimg.study.compare import EVERY as EVERY
 from causalimg.study.compare import METHODS as METHODS
+from causalimg.study.compare import check_chosen as check_chosen
 from causalimg.study.compare import compare_guidance as compare_guidance
+from causalimg.study.compare import judged as judged
+from causalimg.study.compare import trainer_of as trainer_of
+from causalimg.study.file import StudyFile as StudyFile
+from causalimg.study.guess import guessed as guessed
 from causalimg.study.plan import SMALL as SMALL
 from causalimg.study.plan import Plan as Plan
 from causalimg.study.plan import Rows as Rows

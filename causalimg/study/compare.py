@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from causalimg.errors import check_known
-from causalimg.evaluation import Comparison, Realism, evaluate
+from causalimg.evaluation import Comparison, Realism, Report, evaluate
 from causalimg.evaluation.metric import STANDARD
 from causalimg.readers import Reader
 from causalimg.study.plan import Plan, Study
@@ -46,19 +46,33 @@ def compare_guidance(
     another graph or with another plan, or one with a sampler of interventions that is code of yours: it may have changed, so
     that it is not gone on with.
     """
+    check_chosen(methods, seeds)
+    comparison = Comparison(judged(trainer_of(study, out, plan), methods, seeds))
+    comparison.write(out)
+    return comparison
+
+
+def check_chosen(methods: Sequence[str], seeds: Sequence[int]) -> None:
+    """Raise ValueError for an unknown method, for no method or seed or one twice."""
     check_known("method", methods, EVERY)
     for what, given in (("methods", methods), ("seeds", seeds)):
         if not given or len(set(given)) < len(given):
             raise ValueError(f"{what}: expected one or more, each once, got {', '.join(map(str, given)) or 'none'}")
+
+
+def trainer_of(study: Study, out: Path, plan: Plan) -> Trainer:
+    """Who trains what `out` doesn't hold yet. Raises ValueError where `out` holds another study (see `record`)."""
     out.mkdir(parents=True, exist_ok=True)
     check_folder(out, study, plan)
-    trainer = Trainer(study, out, plan)
+    return Trainer(study, out, plan)
+
+
+def judged(trainer: Trainer, methods: Sequence[str], seeds: Sequence[int]) -> dict[str, Report]:
+    """The report on each of `methods`, trained if it is not yet, by judges that didn't guide."""
+    study = trainer.study
     models = {method: [trainer.answering(method, seed) for seed in seeds] for method in methods}
     judges: list[Reader] = [trainer.segmentor("judge", guides=False)]
     if "classifier" in methods:
         judges.append(trainer.classifier("judging_classifier", guides=False))
     how: dict[str, Any] = {"metrics": METRICS, "phantom": study.phantom, "groups": study.groups, "allow_weak": True}
-    reports = {method: evaluate(trained, study.test, judges, **how) for method, trained in models.items()}
-    comparison = Comparison(reports)
-    comparison.write(out)
-    return comparison
+    return {method: evaluate(trained, study.test, judges, **how) for method, trained in models.items()}

@@ -1,0 +1,191 @@
+"""The commands, and what becomes of a user's mistake."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from causalimg.cli.asking import ask, pairs
+from causalimg.cli.road import Road, described
+from causalimg.demo import demo
+from causalimg.study import EVERY, StudyFile, guessed
+
+P = ParamSpec("P")
+
+LARGEST = 2**32 - 1
+"""The largest seed."""
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as in a shell."""
+
+Source = Annotated[str, typer.Argument(help="A study.yaml; or a phantom: heart, chest, vessel.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="Another setting of it, such as steps=100.")]
+Out = Annotated[Path | None, typer.Option(help="The folder of what is trained, and of figures, tables and pages.")]
+
+app = typer.Typer(help="Say what causes what. Get the image that would have been.", no_args_is_help=True)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake is said in words, with exit code 1 (2 for an option that is no such number)."""
+    app()
+
+
+@contextmanager
+def plainly(name: str) -> Iterator[None]:
+    """A user's mistake in words and not in a traceback, with exit code 1; 130 after Ctrl-C. Warnings without the line of code."""
+    shown = warnings.showwarning
+    warnings.showwarning = lambda message, *_, **__: typer.echo(f"causalimg {name}: warning: {message}", err=True)
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        said = str(error)
+        if isinstance(error, OSError) and error.filename:
+            said = f"{error.filename}: {error.strerror}"  # without its number
+        typer.echo(f"causalimg {name}: {said}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo(f"causalimg {name}: interrupted; the same command goes on from there", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        warnings.showwarning = shown
+
+
+def command(name: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """A command of `app`, called `name`, whose user's mistakes are said plainly."""
+
+    def register(function: Callable[P, None]) -> Callable[P, None]:
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            with plainly(name):
+                function(*args, **kwargs)
+
+        return app.command(name)(run)
+
+    return register
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    say_version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
+    if say_version:
+        typer.echo(version("causalimg"))
+        raise typer.Exit
+
+
+@command("demo")
+def run_demo(
+    out: Path = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST)] = 0,
+    steps: Annotated[int, typer.Option(min=1)] = 600,
+) -> None:
+    """Fit, fine-tune and question a model of phantom hearts; figures, tables and the model go into the folder OUT."""
+    demo(out, seed=seed, steps=steps)
+    typer.echo((out / "comparison.md").read_text())
+    typer.echo(
+        f"Figures, tables and the model are in {out}; begin with {out / 'smaller.png'}. Then ask, with .venv/bin before:"
+    )
+    typer.echo((out / "ask.txt").read_text())
+
+
+@command("init")
+def init(
+    csv: Annotated[Path, typer.Argument(help="The table of your data.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder, or NPZ with 'images'; by default beside the table.")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder, or NPZ with 'labels'.")] = None,
+    structures: Annotated[str, typer.Option(help="What the labels 1, 2, ... outline, with commas.")] = "",
+    out: Path = Path("study.yaml"),
+) -> None:
+    """Write a first study.yaml for a table, in which guesses are marked: above all, who causes what is for you to say."""
+    if out.exists():
+        raise ValueError(f"{out} is there already: choose another --out, or remove it")
+    out.write_text(guessed(csv, images, masks, [name for name in structures.split(",") if name]))
+    typer.echo(f"Wrote {out}. Check what is marked as a guess; then: causalimg check {out}")
+
+
+@command("schema")
+def schema() -> None:
+    """Print the JSON schema of study.yaml, for editors that check and complete it."""
+    typer.echo(StudyFile.schema_text())
+
+
+@command("check")
+def check(source: Source, changes: Changes = None) -> None:
+    """Read all that a study names, train nothing, and say what there is: graph, rows, patients, ranges."""
+    typer.echo(described(Road.of(source, changes or ())))
+
+
+@command("fit")
+def fit(source: Source, changes: Changes = None, out: Out = None) -> None:
+    """Train what a study needs up to the fitted models, a folder each. Cut short, the same command goes on."""
+    road = Road.of(source, changes or (), out)
+    for seed in road.seeds:
+        typer.echo(f"The fitted model: {road.fit(seed)}")
+
+
+@command("finetune")
+def finetune(
+    source: Source,
+    guide: Annotated[str, typer.Option(help="regressor, segmentor or classifier.")] = "segmentor",
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Fine-tune the fitted models under a guide, fitting them first if need be. Cut short, the same command goes on."""
+    road = Road.of(source, changes or (), out)
+    for seed in road.seeds:
+        typer.echo(f"The fine-tuned model: {road.finetune(guide, seed)}")
+
+
+@command("evaluate")
+def evaluate(
+    source: Source,
+    method: Annotated[str, typer.Option(help=f"One of {', '.join(EVERY)}.")] = "none",
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Judge the models of a method, trained if they are not yet, on held-out rows: a table, pictures and a page."""
+    table, page = Road.of(source, changes or (), out).evaluate(method)
+    typer.echo(table)
+    typer.echo(f"Pictures are beside the page; open {page}.")
+
+
+@command("compare")
+def compare(
+    source: Source,
+    methods: Annotated[str | None, typer.Option(help=f"With commas, of {', '.join(EVERY)}.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="With commas.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of the image's fit; the rest follows it.", min=1)] = None,
+    size: Annotated[int | None, typer.Option(help="Of a phantom's image, in pixels.")] = None,
+    flow: Annotated[
+        bool, typer.Option("--flow", help="A phantom's image by a flow, not by a deformed autoencoder.")
+    ] = False,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Compare kinds of guidance on the same models with the same judge: a table, pictures and a page in the folder OUT."""
+    road = Road.of(source, changes or (), out, methods=methods, seeds=seeds, steps=steps, size=size, flow=flow)
+    table, page = road.compare()
+    typer.echo(table)
+    typer.echo(f"Pictures and the page are in {road.out}; open {page}.")
+
+
+@command("do")
+def do(
+    model: Annotated[Path, typer.Argument(help="A folder that model.save made.")],
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or NPZ.")],
+    what: Annotated[list[str], typer.Argument(help="What is set, as name=value.")],
+    given: Annotated[list[str] | None, typer.Option(help="What is known of the patient, as name=value.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: what was, is asked and measured, as JSON.")
+    ] = False,
+    out: Path = Path("counterfactual.png"),
+) -> None:
+    """What would IMAGE have been? For example: causalimg do demo/model heart.png lv_area=900 --given sex=male"""
+    typer.echo(ask(model, image, pairs(what), pairs(given or ()), out, as_json))
