@@ -96,7 +96,7 @@ def train(
                     recorder.keep(row | (selection.score(seed) if t in validated else {}))
                     if t in validated or saved.due():
                         saved.write(t)
-                advance(recorder.rows)
+                advance(t, recorder.rows)
             recorder.check_taken(recipe.steps)
             selection.settle(label)
     return History(tuple(recorder.rows))

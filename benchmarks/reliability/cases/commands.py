@@ -153,8 +153,9 @@ def compare(*words: str, prepare: Callable[[], Any] = lambda: None) -> str:
 
 
 def a_table() -> None:
-    """A graph, and a CSV of one heart without masks."""
+    """A graph, a CSV of one heart without masks, and the study of both."""
     Path("heart.yaml").write_text(HEART.replace("mm2", "px"))
+    Path("study.yaml").write_text("{csv: heart.csv, graph: heart.yaml}")
     Path("heart.csv").write_text("file,age,sex,lv\na.png,50,male,9\n")
     picture(8, "a.png")
 
@@ -178,23 +179,24 @@ COMPARED: dict[str, tuple[Callable[[], Any], Right]] = {
     ),
     "compare in 0 steps": (partial(compare, "heart", "--size", "32", "--steps", "0"), refuses("--steps")),
     "compare in -5 steps": (partial(compare, "heart", "--size", "32", "--steps", "-5"), refuses("--steps")),
-    "compare of a graph that is not there": (partial(compare, "g.yaml", "--csv", "t.csv"), refuses("g.yaml")),
+    "compare of a graph that is not there": (
+        partial(compare, "study.yaml", "--set", "graph=g.yaml", prepare=a_table),
+        refuses("g.yaml"),
+    ),
     "compare of a CSV that is not there": (
-        partial(compare, "heart.yaml", "--csv", "none.csv", prepare=a_table),
+        partial(compare, "study.yaml", "--set", "csv=none.csv", prepare=a_table),
         refuses("none.csv"),
     ),
     "compare of a graph that is no YAML": (
-        partial(
-            compare, "heart.yaml", "--csv", "heart.csv", prepare=lambda: (a_table(), Path("heart.yaml").write_text("["))
-        ),
+        partial(compare, "study.yaml", prepare=lambda: (a_table(), Path("heart.yaml").write_text("["))),
         refuses("yaml"),
     ),
     "compare of a table without masks": (
-        partial(compare, "heart.yaml", "--csv", "heart.csv", prepare=a_table),
+        partial(compare, "study.yaml", prepare=a_table),
         refuses("masks"),
     ),
     "compare of a table with masks that are not there": (
-        partial(compare, "heart.yaml", "--csv", "heart.csv", "--masks", "none", "--structures", "lv", prepare=a_table),
+        partial(compare, "study.yaml", "--set", "masks=none", "--set", "structures=[lv]", prepare=a_table),
         refuses("none"),
     ),
     "compare into a file": (
