@@ -444,7 +444,7 @@ def test_the_last_state_is_shown_on_standard_error(capsys):
     shown = capsys.readouterr()
     assert not shown.out
     assert "a line" in shown.err
-    assert "20/20" in shown.err
+    assert "20 of 20 steps" in shown.err
     assert "loss" in shown.err
 
 
