@@ -12,7 +12,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 .PHONY: demo test faults reliability fuzz overnight lint types check format mutants clean
 
 demo: $(READY)
-	$(BIN)/causalimg demo --out demo
+	$(BIN)/causalimg demo --train --out demo
 
 test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --cov

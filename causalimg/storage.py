@@ -196,12 +196,15 @@ def _put(folder: Path, make: Callable[[Path], object], name_of: Callable[[Path],
     """Let `make` write a file, and give it its name when it is on the disk: there it is whole, or not at all. The name."""
     fresh = folder / f"{STRAY}{os.getpid()}-{token_hex(4)}"
     try:
+        fresh.touch()
+        mode = fresh.stat().st_mode  # as the user's files are: safetensors makes its own for the owner alone
         try:
             make(fresh)
         except SafetensorError as error:  # of a disk that is full
             raise OSError(f"{folder}: {error}") from None
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
+        fresh.chmod(mode)
         name = name_of(fresh)
         fresh.replace(folder / name)
         _sync(folder)

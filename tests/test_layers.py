@@ -14,11 +14,14 @@ LAYERS = (
     "cli",
     "demo",
     "study",
+    "cards",
     "evaluation",
     "conformal",
     "ensemble",
     "guided",
+    "shipped",
     "model",
+    "bridges",
     "saved",
     "effects",
     "counterfactual",
@@ -29,6 +32,9 @@ LAYERS = (
     "scm",
     "draws",
     "region",
+    "asked",
+    "completion",
+    "given",
     "support",
     "viz",
     "data",
@@ -43,7 +49,17 @@ LAYERS = (
     "graph",
     "errors",
 )
-HEAVY = {"lightning_fabric", "matplotlib", "segmentation_models_pytorch", "timm", "torchvision", "typer"}
+HEAVY = {
+    "lightning_fabric",
+    "matplotlib",
+    "onnxruntime",
+    "onnxscript",
+    "pandas",
+    "segmentation_models_pytorch",
+    "timm",
+    "torchvision",
+    "typer",
+}
 
 Sources = Mapping[str, str]
 """The text of every module, by its dotted name; a package's ``__init__`` under the package's."""

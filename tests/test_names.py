@@ -120,6 +120,8 @@ MISTAKES = {
     "Hold": lambda _: ci.Hold(SEGMENTOR, targets="sotf"),
     "Permuted": lambda _: ci.Permuted(at_onec=2),
     "Uniform": lambda _: ci.Uniform(ranges={"left_lng": (1.0, 2.0)})(WORLD, ["left_lung"]),
+    "About": lambda _: ci.About(licnce="mit"),
+    "pretrained": lambda _: ci.pretrained("haert"),
     "Plan": lambda _: ci.Plan(readrs=ci.Recipe()),
     "compare_guidance": lambda folder: ci.compare_guidance(None, folder, methods=["segmntor"]),
     "Percentile": lambda _: ci.Percentile(hihg=99),
@@ -174,6 +176,7 @@ NAMELESS = {
     "Ensemble": "takes models",
     "Conformal": "takes a model, rows and a reader",
     "Guided": "takes a model and a reader",
+    "card": "takes a model and a report",
     "Realism": "has no settings",
     "Reversibility": "has no settings",
     "preset": "takes readers",
@@ -182,6 +185,8 @@ NAMELESS = {
     "TableError": "an error",
     "draw_graph": "takes a graph",
     "scale": "takes a number",
+    "percentile": "takes a number",
+    "grid": "takes names of any graph",
     "shift": "takes a number",
 }
 

@@ -12,7 +12,7 @@ import typer
 
 from causalimg.cli.asking import ask, pairs
 from causalimg.cli.road import Road, described
-from causalimg.demo import demo
+from causalimg.demo import demo, train
 from causalimg.study import EVERY, StudyFile, guessed
 
 P = ParamSpec("P")
@@ -81,15 +81,19 @@ def _options(
 @command("demo")
 def run_demo(
     out: Path = Path("demo"),
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST)] = 0,
-    steps: Annotated[int, typer.Option(min=1)] = 600,
+    training: Annotated[
+        bool, typer.Option("--train", help="Don't ask the shipped model: make one, in minutes.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Of --train.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Of --train.")] = 600,
 ) -> None:
-    """Fit, fine-tune and question a model of phantom hearts; figures, tables and the model go into the folder OUT."""
-    demo(out, seed=seed, steps=steps)
-    typer.echo((out / "comparison.md").read_text())
-    typer.echo(
-        f"Figures, tables and the model are in {out}; begin with {out / 'smaller.png'}. Then ask, with .venv/bin before:"
-    )
+    """Question a model of phantom hearts; figures and the model go into the folder OUT."""
+    if training:
+        train(out, seed=seed, steps=steps)
+        typer.echo((out / "comparison.md").read_text())
+    else:
+        typer.echo(demo(out))
+    typer.echo(f"Figures and the model are in {out}; begin with {out / 'smaller.png'}. Then ask:")
     typer.echo((out / "ask.txt").read_text())
 
 
@@ -154,6 +158,17 @@ def evaluate(
     table, page = Road.of(source, changes or (), out).evaluate(method)
     typer.echo(table)
     typer.echo(f"Pictures are beside the page; open {page}.")
+
+
+@command("card")
+def card(
+    source: Source,
+    method: Annotated[str, typer.Option(help="none, or the guide that fine-tuned.")] = "none",
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Write the card of a model, README.md in its folder: data, who guided, who judged, how well, support, limits."""
+    typer.echo(f"The card: {Road.of(source, changes or (), out).card(method)}")
 
 
 @command("compare")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from causalimg.cards import CARD, About, card
 from causalimg.data import phantoms
 from causalimg.errors import check_known
 from causalimg.study import METHODS, SMALL, Plan, Study, StudyFile, check_chosen, compare_guidance, judged, trainer_of
-from causalimg.study.trainer import Trainer
+from causalimg.study.trainer import BOTH, Trainer
 
 PHANTOMS: dict[str, type[phantoms.Phantom]] = {
     kind.__name__.lower(): kind for kind in (phantoms.Heart, phantoms.Chest, phantoms.Vessel)
@@ -64,6 +65,19 @@ class Road:
         found = compare_guidance(self.study, self.out, methods=self.methods, seeds=self.seeds, plan=self.plan)
         self._leave()
         return found.table(), self.out / "comparison.html"
+
+    def card(self, method: str) -> Path:
+        """Write the card of each model of a method, judged, into its folder; returns that of the first."""
+        guide = method.removesuffix(BOTH) if method.endswith(BOTH) else method
+        check_known("model", [guide], ("none", *GUIDES))
+        check_chosen([method], self.seeds)
+        trainer = self._trainer()
+        report = judged(trainer, [method], self.seeds)[method]
+        about = About() if self.said is None else self.said.about
+        files = [self.out / f"{guide}_{seed}" / CARD for seed in self.seeds]
+        for file, seed in zip(files, self.seeds, strict=True):
+            file.write_text(card(trainer.model(guide, seed), report, about))
+        return files[0]
 
     def _trainer(self) -> Trainer:
         made = trainer_of(self.study, self.out, self.plan)

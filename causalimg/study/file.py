@@ -22,6 +22,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, PositiveInt
 
+from causalimg.cards import About
 from causalimg.data import Percentile, Table, read_table
 from causalimg.errors import check_known, located
 from causalimg.graph import Graph
@@ -56,6 +57,7 @@ class StudyFile(Spec):
     methods: tuple[str, ...] = Field(("none", "segmentor"), description="The kinds of guidance that are compared.")
     seeds: tuple[int, ...] = (0,)
     out: Path = Path("out")
+    about: About = About()
 
     @classmethod
     def from_yaml(cls, path: Path, changes: Iterable[str] = ()) -> Self:
