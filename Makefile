@@ -9,7 +9,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test faults reliability fuzz overnight lint types check format mutants clean
+.PHONY: docs demo test faults reliability fuzz overnight lint types check format mutants clean
 
 demo: $(READY)
 	$(BIN)/causalimg demo --train --out demo
@@ -33,6 +33,10 @@ fuzz: $(READY)
 # A night, not in CI: faults, files, and ten thousand random graphs.
 overnight: faults fuzz
 	GRAPHS=10000 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_random_graphs.py
+
+# The site goes into out/site; a warning is an error.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lint: $(READY)
 	$(BIN)/ruff check
