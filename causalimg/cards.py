@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import yaml
 
-from causalimg.data.normalise import normalise_to_data
 from causalimg.evaluation import Report
 from causalimg.evaluation.page import markdown
 from causalimg.graph.spec import Spec
@@ -51,7 +50,7 @@ def _parts(model: CausalModel, report: Report | None, about: About) -> Iterator[
     yield "Data", about.data
     yield "Splits", about.splits
     yield "Made by", about.made_by
-    yield "Grey levels", f"As they were read: {normalise_to_data(model.normalise) or 'not normalised'}."
+    yield "Grey levels", f"As they were read: {model.normalise or 'not normalised'}."
     yield "Who guided", ", ".join(model.guided_by) or "Nobody: it is fitted by likelihood alone."
     yield "How far the image follows its causes", _lines(summary(model.sensitivities))
     yield "Support", "\n".join(line for image, one in model.supports.items() for line in _ranges(model, image, one))

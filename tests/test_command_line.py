@@ -56,6 +56,7 @@ def say(monkeypatch, capsys, tmp_path):
     code, said = here("init", "hearts.csv", "--images", "scans", "--masks", "outlines", "--structures", "lv,myo")
     assert (code, said.err) == (0, "")
     text = (tmp_path / "study.yaml").read_text().replace("[1, 64, 64]", "[1, 32, 32]")
+    text += "normalise: {low: 1, high: 99}\n"
     (tmp_path / "study.yaml").write_text(text)
     return here
 
@@ -71,7 +72,7 @@ def test_a_first_study_is_guessed_and_its_guesses_are_marked(say, tmp_path):
     assert variables["x"]["parents"] == ["age", "sex", "lv_area", "myo_area"]
     assert "# note: neither numbers nor a few levels" in text
     assert text.count("# guess:") == 1 + len(variables)
-    assert len(text.splitlines()) <= 18
+    assert len(text.splitlines()) <= 19
     code, answer = say("init", "hearts.csv")
     assert (code, answer.err) == (
         1,
@@ -126,8 +127,9 @@ def test_the_whole_road_by_commands_alone(say, tmp_path):
     assert answer["variables"]["lv_area"]["became"] == pytest.approx(0.1)
     assert 0 < answer["support"] <= 1
     assert (tmp_path / answer["picture"]).exists()
+    assert ci.CausalModel.load("out/segmentor_0").normalise == ci.Percentile(1, 99)
     again = StudyFile.from_yaml(tmp_path / "out/study.yaml")
-    assert again.planned().image == ci.FlowMatching(widths=(4, 4)) or again.plan["image"]["widths"] == [4, 4]
+    assert again.plan["image"]["widths"] == [4, 4]
     assert len(again.table()) == 24
     code, said = say("fit", "study.yaml")
     assert code == 1

@@ -17,6 +17,7 @@ from causalimg.mechanisms import HVAE, Deform, Edited, FlowMatching, Mechanism
 from causalimg.readers import Augment, Pose
 from causalimg.readers.neural import NeuralReader
 from causalimg.training.recipe import Recipe
+from causalimg.values import Columns
 
 ROW = "row of the table"
 """The column by which rows are split that count by themselves."""
@@ -25,7 +26,7 @@ SMALL = Edited(base=HVAE(widths=(16, 32, 48, 64), embedding=32), edit=Deform())
 """An image mechanism that is large enough for a phantom."""
 
 
-class Rows(Protocol):
+class Rows(Columns, Protocol):
     """Values of every variable and outlines of every structure: a `Table`, or a `Sample` of a phantom."""
 
     @property

@@ -59,7 +59,7 @@ class Trainer:
         guide = self.segmentor("guide", guides=True)
         model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image}).to(self.device)
         recipes: dict[str, Any] = {self.image: self.plan.recipes["fit"]}
-        train, val = self.study.train.values, self.study.val.values
+        train, val = self.study.train, self.study.val
         model.fit(train, val, seed=seed, pose=self.plan.pose, checkpoint=checkpoint, **recipes)
         return model
 
@@ -68,7 +68,7 @@ class Trainer:
         guidance: list[Reader | Term] = [self.guide(method)]
         if self.plan.plausibility:
             guidance.append(Plausibility(weight=self.plan.plausibility))
-        train, val = self.study.train.values, self.study.val.values
+        train, val = self.study.train, self.study.val
         how: dict[str, Any] = {"sampler": self.plan.sampler, "recipe": self.plan.recipes["tuning"], "seed": seed}
         model.finetune(train, val, guidance=guidance, log=log, checkpoint=checkpoint, **how)
         return model

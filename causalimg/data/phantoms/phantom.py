@@ -6,7 +6,7 @@ counterfactual keeps the noise, sets what is intervened on, and evaluates the eq
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,6 +39,14 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.values["x"])
+
+    def keys(self) -> Iterable[str]:
+        """The names of the variables: wherever values by name are asked for, it serves."""
+        return self.values.keys()
+
+    def __getitem__(self, name: str) -> Tensor:
+        check_known("variable", [name], self.values)
+        return self.values[name]
 
     def rows(self, index: Any) -> "Sample":
         """The worlds at a position, a slice, or positions (a list or a tensor); always a batch."""
