@@ -1,11 +1,15 @@
 """Say what causes what. Get the image that would have been."""
 
 from causalimg import testing as testing
+from causalimg.cards import About as About
+from causalimg.cards import card as card
 from causalimg.conformal import Conformal as Conformal
 from causalimg.data import Limits as Limits
 from causalimg.data import Percentile as Percentile
+from causalimg.data import Slices as Slices
 from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError
+from causalimg.data import Window as Window
 from causalimg.data import phantoms as phantoms
 from causalimg.data import read_table as read_table
 from causalimg.effects import Effects as Effects
@@ -17,6 +21,8 @@ from causalimg.evaluation import Report as Report
 from causalimg.evaluation import Reversibility as Reversibility
 from causalimg.evaluation import effectiveness as effectiveness
 from causalimg.evaluation import evaluate as evaluate
+from causalimg.exploring import explore as explore
+from causalimg.exploring import serve as serve
 from causalimg.graph import Area as Area
 from causalimg.graph import Categorical as Categorical
 from causalimg.graph import Centroid as Centroid
@@ -32,6 +38,8 @@ from causalimg.graph import Unobserved as Unobserved
 from causalimg.graph import Variable as Variable
 from causalimg.graph import Width as Width
 from causalimg.graph import Within as Within
+from causalimg.graph import grid as grid
+from causalimg.graph import percentile as percentile
 from causalimg.graph import scale as scale
 from causalimg.graph import shift as shift
 from causalimg.guidance import Bound as Bound
@@ -78,6 +86,7 @@ from causalimg.readers import Reader as Reader
 from causalimg.readers import Regressor as Regressor
 from causalimg.readers import Segmentor as Segmentor
 from causalimg.region import Region as Region
+from causalimg.shipped import pretrained as pretrained
 from causalimg.study import Plan as Plan
 from causalimg.study import Study as Study
 from causalimg.study import compare_guidance as compare_guidance

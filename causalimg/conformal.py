@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from causalimg.counterfactual import Counterfactual
+from causalimg.data.arrays import Normalise
 from causalimg.ensemble import Ensemble
 from causalimg.errors import as_seed, check_kind
+from causalimg.given import as_columns, named
 from causalimg.graph import Continuous, Graph
 from causalimg.guided import Guided
 from causalimg.intervals import AllScores, Scores
@@ -21,7 +23,7 @@ from causalimg.model import CausalModel
 from causalimg.readers.held import held_readers
 from causalimg.readers.reader import Reader, fingerprint
 from causalimg.readers.reader_set import ReaderSet
-from causalimg.values import Columns, World, by_name, columns, count_rows, in_batches
+from causalimg.values import Columns, World, count_rows, in_batches
 
 BATCH = 32
 """So many rows are asked about at once."""
@@ -47,16 +49,16 @@ class Conformal:
         seed: int = 0,
     ) -> None:
         check_kind("reader", reader, Reader)
-        by_name("rows", rows)
+        given = named(model.graph, rows, "rows")
         if {fingerprint(one) for one in held_readers(reader)} & set(model.guided_by):
             raise ValueError(f"{reader.describe()} guided this model: its readings of answers say nothing")
         self.model, self.particles, self.readers = model, particles, ReaderSet(model.graph, [reader])
         self.names = [name for name in self.readers.by_variable if isinstance(self.graph[name], Continuous)]
         if not self.names:
             raise ValueError(f"{reader.describe()} reads no number of this graph")
-        if missing := [name for name in self.graph if name not in rows.keys()]:  # noqa: SIM118
+        if missing := [name for name in self.graph if name not in given.keys()]:  # noqa: SIM118
             raise ValueError(f"rows to score need a value of every variable; missing: {', '.join(missing)}")
-        self.scores = self._scored(columns(self.graph, rows)[0], seed)
+        self.scores = self._scored(as_columns(self.graph, given, normalise=model.normalise)[0], seed)
 
     @property
     def graph(self) -> Graph:
@@ -68,18 +70,28 @@ class Conformal:
         """The fingerprints of who guided the model."""
         return self.model.guided_by
 
+    @property
+    def normalise(self) -> Normalise | None:
+        """What was done to the pixels of the images that the model was fitted to."""
+        return self.model.normalise
+
     def abduct(self, x: Any, /, *, seed: int = 0) -> Any:
         """What was seen, as the model abducts it, with as many draws as answers have."""
         return self.model.abduct(x, seed=seed, particles=self.particles)
 
     def do(self, x: Any, /, *, seed: int = 0, **asked: Any) -> Counterfactual:
         """See the model's `do`; what is measured is what the reader reads, and `interval` holds."""
-        return self.model.do(x, seed=seed, particles=self.particles, **asked).read_by(self._read, self.scores)
+        return self.model.do(x, seed=seed, particles=self.particles, **asked).read_by(
+            self._read, self.scores, self._reads
+        )
 
     @torch.no_grad()
     def _read(self, images: Mapping[str, Tensor]) -> World:
         self.readers.to(next(iter(images.values())).device)
         return self.readers.read_all(images, self.names)
+
+    def _reads(self, name: str) -> str:
+        return type(self.readers.by_variable[name]).__name__
 
     def _scored(self, rows: World, seed: int) -> AllScores:
         generator, found = torch.Generator().manual_seed(as_seed(seed)), {}

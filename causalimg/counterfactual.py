@@ -13,15 +13,28 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from causalimg.errors import check_known, whole
+from causalimg.answers import Format, Like, save_answers
+from causalimg.data import Slices
+from causalimg.data.frame import Fit
+from causalimg.errors import check_known, imported, located, whole
 from causalimg.graph import Graph, Image
 from causalimg.intervals import AllScores, reach_of
 from causalimg.scm import Outline
 from causalimg.support import UNUSUAL, Support, Unusual, raise_or_warn
 from causalimg.values import World, limits, widen
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
+from causalimg.viz.sweeps import lines
 
 Readings = Callable[[Mapping[str, Tensor]], World]
+"""From images by name to what is read off them."""
+
+Reads = Callable[[str], str]
+"""From a variable's name to who reads it, in a few words."""
+
+
+def nobody(name: str) -> str:
+    """Who reads a variable, where that isn't known."""
+    return ""
 
 
 class Counterfactual(Mapping[str, Tensor]):
@@ -44,6 +57,7 @@ class Counterfactual(Mapping[str, Tensor]):
         draws: int = 1,
         single: bool = False,
         supports: Mapping[str, Support] | None = None,
+        reads: Reads = nobody,
     ) -> None:
         n = max(map(len, world.values())) // draws
         self.graph = graph
@@ -56,7 +70,7 @@ class Counterfactual(Mapping[str, Tensor]):
         self._single = single and n == 1
         self.action = self._as_asked({name: widen(value, n) for name, value in action.items()}, self._single)
         self.factual = self._as_asked(self._was, self._single)
-        self._readings = readings
+        self._readings, self._reads = readings, reads
         self._outline = outline
 
     @staticmethod
@@ -147,16 +161,17 @@ class Counterfactual(Mapping[str, Tensor]):
         reach = reach_of(scores, self._set, name, _spread(self._read[name]), level)
         return _middle(self._read[name]) - reach, _middle(self._read[name]) + reach
 
-    def read_by(self, readings: Readings, scores: AllScores | None = None) -> "Counterfactual":
+    def read_by(self, readings: Readings, scores: AllScores | None = None, reads: Reads = nobody) -> "Counterfactual":
         """The same answer, measured by others; with intervals as their `scores` have it, if any are given."""
         made = self._like(self._drawn, self._draws, readings)
-        made._scores = scores
+        made._scores, made._reads = scores, reads
         return made
 
     def _like(self, drawn: World, draws: int, readings: Readings) -> "Counterfactual":
         """An answer to the same question: other draws (n, draws, ...), or measured by others."""
         of = self.graph, self._was, self._set, {name: value.flatten(0, 1) for name, value in drawn.items()}, readings
-        return Counterfactual(*of, self._outline, draws=draws, single=self._single, supports=self._supports)
+        how: dict[str, Any] = {"single": self._single, "supports": self._supports, "reads": self._reads}
+        return Counterfactual(*of, self._outline, draws=draws, **how)
 
     @cached_property
     def _support(self) -> Tensor | None:
@@ -186,21 +201,120 @@ class Counterfactual(Mapping[str, Tensor]):
         named = self._supports.items()
         raise_or_warn((one.complaint(image, self._world, self.action) for image, one in named), unusual)
 
-    def plot(self, path: str | Path | None = None, image: str | None = None) -> Any:
-        """Factual | counterfactual | difference of the first items, with the structures outlined; written to `path`.
+    def to_frame(self) -> Any:
+        """A pandas DataFrame of all that is no image, a row for each item or, of several draws, for each of its draws.
 
-        Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph.
+        Its columns are pairs: ``frame["factual"]``, ``frame["asked"]`` (what was set), ``frame["counterfactual"]`` and
+        ``frame["measured"]`` have the variables, levels by name; ``frame["support"]`` says how usual the answer is. Raises
+        ImportError without pandas.
         """
-        return draw({"counterfactual": self}, path, image)
+        pandas = imported("pandas", "pandas")
+        n, repeated = len(next(iter(self._was.values()))), self._draws
+        was, asked = ({name: widen(one, n) for name, one in world.items()} for world in (self._was, self._set))
+        parts = {"factual": was, "asked": asked, "counterfactual": self._drawn, "measured": self._read}
+        said = {
+            (part, name): self._words(name, value.flatten(0, 1) if each else value.repeat_interleave(repeated, dim=0))
+            for (part, world), each in zip(parts.items(), (False, False, True, True), strict=True)
+            for name, value in world.items()
+            if not self.graph[name].value_shape
+        }
+        if self._support is not None:
+            said["support", ""] = self._support.repeat_interleave(repeated).tolist()
+        index = pandas.MultiIndex.from_product([range(n), range(repeated)], names=["item", "draw"])
+        frame = pandas.DataFrame(said, index=index)
+        return frame if repeated > 1 else frame.droplevel("draw")
 
-    def _before(self, image: str) -> Pictures:
-        images = self._was[image][:ROWS]
+    def save(
+        self,
+        folder: str | Path,
+        kind: Format = "png",
+        *,
+        like: Like | None = None,
+        slices: Slices | Sequence[Slices] | None = None,
+        fit: Fit | None = None,
+        fields: Sequence[str] = (),
+    ) -> None:
+        """Write the images into `folder`, and ``answers.csv`` with a row for each item.
+
+        Its columns: ``file``, then by variable the counterfactual value, ``factual ...``, ``asked ...`` (what was set),
+        ``measured ...``, and ``support``; `read_table` reads it. Of several draws, it is their mean.
+
+        `kind`: "png", 8 bits within the bounds; "npz", all images as they are in one file; "nifti", values as they are; "dicom",
+        16 bits, marked as derived and synthetic, with new UIDs. NIfTI and DICOM lie where `like` does, the file from which the
+        image was read, or one for each item: with `slices`, such as ``Slices(at=12)``, and `fit` as it was read. Of a DICOM
+        header, `fields` are copied, and nothing else.
+
+        Raises FileExistsError where a file in `folder` is not as an earlier answer left it, and ValueError for an unknown kind,
+        images that it doesn't hold, and what of `like` can't be right.
+        """
+        save_answers(self, folder, kind, like=like, slices=slices, fit=fit, fields=fields)
+
+    def _words(self, name: str, values: Tensor) -> list[Any]:
+        """Numbers as they are, levels by name."""
+        variable = self.graph[name]
+        return [variable.say(value) if variable.discrete else value for value in values.tolist()]
+
+    def plot(
+        self,
+        path: str | Path | None = None,
+        image: str | None = None,
+        *,
+        rows: int = ROWS,
+        items: Sequence[int] | None = None,
+        across: str | None = None,
+    ) -> Any:
+        """Factual | counterfactual | difference, with the structures outlined, of `items` by their positions, or of the first
+        `rows` items; written to `path`.
+
+        Measured is what the model's readers read; it is said which, and whether it guided. `across`: a variable of which one item
+        was asked several values: they stand side by side, a row for each combination of the others (see `grid`).
+
+        Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph, for positions of no item, and for
+        `across` what was not set, or was set for several items.
+        """
+        name, chosen = self._image(image), self._positions(items)
+        if across is None:
+            return _draw({"counterfactual": self}, name, chosen[:rows], path)
+        check_known("variable that was set", [across], self._set)
+        others = [other for other in self._set if other != across and not self.graph[other].value_shape]
+        with located(f"across={across!r}"):
+            found = lines(self._world[across][chosen], [self._world[other][chosen] for other in others])
+            if not (self._was[name][chosen] == self._was[name][chosen[0]]).all():
+                raise ValueError("expected answers about one item; items=[...] says which")
+        at = [[chosen[place] for place in line] for line in found[:rows]]
+        columns = {
+            f"{across} = {self.graph[across].say(self._world[across][column[0]].item())}": self._after(name, column)
+            for column in map(list, zip(*at, strict=True))
+        }
+        before = self._before(name, [line[0] for line in at])
+        bounds = limits(cast(Image, self.graph[name]), before.images)
+        return draw_grid(before, columns, bounds=bounds, path=path, rows=rows, differences=False)
+
+    def _positions(self, items: Sequence[int] | None) -> list[int]:
+        """`items`, checked; by default all. Raises ValueError for positions of no item, and for none."""
+        n = len(next(iter(self._was.values())))
+        if items is None:
+            return list(range(n))
+        if isinstance(items, int) or not len(items):
+            raise ValueError(f"items: expected a list of positions, such as [0, {n - 1}], got {items!r}")
+        return [whole("items", item, 0, n - 1) for item in items]
+
+    def _image(self, image: str | None) -> str:
+        """The name of the image that is meant. Raises ValueError where there is none."""
+        if not self.graph.images:
+            raise ValueError(f"nothing to plot: {self.graph.title} has no image")
+        name = self.graph.images[0] if image is None else image
+        check_known("image", [name], self.graph.images)
+        return name
+
+    def _before(self, image: str, items: Sequence[int]) -> Pictures:
+        images = self._was[image][items]
         return Pictures(images, self._outline(images, image))
 
-    def _after(self, image: str) -> Pictures:
-        images = self._world[image][:ROWS]
-        captions = [self._caption(row) for row in range(len(images))]
-        spread = _spread(self._drawn[image][:ROWS]) if self._draws > 1 else None
+    def _after(self, image: str, items: Sequence[int]) -> Pictures:
+        images = self._world[image][items]
+        captions = [self._caption(row) for row in items]
+        spread = _spread(self._drawn[image][items]) if self._draws > 1 else None
         return Pictures(images, self._outline(images, image), captions, spread)
 
     def _caption(self, row: int) -> str:
@@ -217,7 +331,9 @@ class Counterfactual(Mapping[str, Tensor]):
         if name in self._read:
             drawn = self._read[name][row]
             unsure = self._draws > 1 and not variable.discrete and drawn.std().item() > abs(becomes - was)
-            yield f"measured {variable.say(_middle(drawn[None]).item())}{self._between(name, row)}{', not sure' * unsure}"
+            reads = f" by {self._reads(name)}".removesuffix(" by ")
+            read = variable.say(_middle(drawn[None]).item())
+            yield f"measured {read}{self._between(name, row)}{reads}{', not sure' * unsure}"
 
     def _between(self, name: str, row: int) -> str:
         """The interval of what is measured, in words; nothing where there is none."""
@@ -240,13 +356,15 @@ def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, 
     Returns the matplotlib figure. Raises ValueError where `image` is no image of the graph.
     """
     first = next(iter(answers.values()))
-    if not first.graph.images:
-        raise ValueError(f"nothing to plot: {first.graph.title} has no image")
-    name = first.graph.images[0] if image is None else image
-    check_known("image", [name], first.graph.images)
-    before, columns = first._before(name), {heading: answer._after(name) for heading, answer in answers.items()}
-    bounds = limits(cast(Image, first.graph[name]), before.images)
-    return draw_grid(before, columns, bounds=bounds, path=path)
+    return _draw(answers, first._image(image), first._positions(None)[:ROWS], path)
+
+
+def _draw(answers: Mapping[str, Counterfactual], image: str, items: Sequence[int], path: str | Path | None) -> Any:
+    first = next(iter(answers.values()))
+    before = first._before(image, items)
+    columns = {heading: answer._after(image, items) for heading, answer in answers.items()}
+    bounds = limits(cast(Image, first.graph[image]), before.images)
+    return draw_grid(before, columns, bounds=bounds, path=path, rows=len(items))
 
 
 def _middle(drawn: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ from typing import Any, cast
 
 from causalimg import storage
 from causalimg.counterfactual import Counterfactual, joined
+from causalimg.data.arrays import Normalise
+from causalimg.data.normalise import normalise_of
 from causalimg.errors import check_kinds
 from causalimg.graph import Graph
 from causalimg.guided import Guided
@@ -53,6 +55,11 @@ class Ensemble:
     def guided_by(self) -> list[str]:
         """The fingerprints of who guided any of the models."""
         return list(dict.fromkeys(guide for model in self.models for guide in model.guided_by))
+
+    @property
+    def normalise(self) -> Normalise | None:
+        """What was done to the pixels of the images that the models were fitted to. Raises ValueError where it differed."""
+        return normalise_of(*self.models)
 
     def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> tuple[Factual, ...]:
         """What was seen, by every model: see `CausalModel.abduct`."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,14 @@ def whole(what: str, value: Any, least: int, most: int | None = None) -> int:
     return number
 
 
+def imported(package: str, install: str) -> Any:
+    """The module `package`, which is optional. Raises ImportError that says how to `install` it where it is missing."""
+    try:
+        return import_module(package)
+    except ModuleNotFoundError:
+        raise ImportError(f"{package} is needed for this: pip install {install}") from None
+
+
 def as_seed(seed: Any) -> int:
     """`seed`, a whole number that torch draws from: of 64 bits. Raises as `whole` does."""
     return whole("seed", seed, -(2**63), 2**64 - 1)
@@ -109,6 +118,8 @@ def explain(where: str, error: ValidationError, fields: Iterable[str]) -> Invali
             mistakes += [(path + inner, what) for inner, what in cause.mistakes]
         elif problem["type"] == "extra_forbidden":
             mistakes.append((path[:-1], str(unknown("setting", path[-1], fields))))
+        elif problem["type"] == "tuple_type" and isinstance(problem["input"], str):
+            mistakes.append((path, f"expected several, such as [{problem['input']!r}], got {problem['input']!r}"))
         elif problem["type"] in ("value_error", "missing"):
             mistakes.append((path, problem["msg"].removeprefix("Value error, ")))
         else:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from causalimg.errors import warn
+from causalimg.errors import check_kind, unknown, warn
+from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, MaximumLikelihood, Mechanism, Values
 from causalimg.readers.augment import Pose
 from causalimg.training.history import History
@@ -68,6 +69,18 @@ def explained(mechanism: Mechanism, value: Tensor, parents: Values) -> Abduction
     if isinstance(mechanism, MaximumLikelihood):
         return mechanism.explain(value, parents, prior)
     return Abduction(mechanism.abduct(value, parents, prior), mechanism.loss(value, parents))
+
+
+def check_recipes(graph: Graph, recipes: Mapping[str, Any]) -> None:
+    """Raise ValueError for a recipe of no variable of `graph`, and TypeError for what is no recipe."""
+    for name, recipe in recipes.items():
+        if name not in graph:
+            setting = f"Recipe({name}={recipe!r})" if name in Recipe.model_fields else "Recipe(steps=...)"
+            says = f" How to train is said by variable: {(*graph.images, *graph)[0]}=ci.{setting}."
+            raise ValueError(
+                f"{unknown('variable', name, graph)}{says * (name == 'recipe' or not isinstance(recipe, Recipe))}"
+            )
+        check_kind(name, recipe, Recipe)
 
 
 def fit_mechanism(

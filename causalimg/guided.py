@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from causalimg.counterfactual import Counterfactual
+from causalimg.data.arrays import Normalise
 from causalimg.errors import check_kind
 from causalimg.graph import Continuous, Graph, Image
 from causalimg.mechanisms import Mechanism
@@ -73,6 +74,11 @@ class Guided:
     def guided_by(self) -> list[str]:
         """The fingerprints of who guided the model, and of the reader."""
         return [*self.model.guided_by, fingerprint(self.reader)]
+
+    @property
+    def normalise(self) -> Normalise | None:
+        """What was done to the pixels of the images that the model was fitted to."""
+        return self.model.normalise
 
     def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
         """See `CausalModel.abduct`."""

@@ -18,16 +18,22 @@ import torch
 from torch import Tensor, nn
 
 from causalimg import storage
+from causalimg.asked import asked
+from causalimg.bridges import PyroProgram, to_onnx
+from causalimg.completion import completed
 from causalimg.configured import bounded, room
 from causalimg.confounding import Correlations, adjusted, tipping, warn_of_confounded
 from causalimg.counterfactual import Counterfactual
+from causalimg.data import Slices
 from causalimg.data.arrays import Normalise
-from causalimg.data.images import image_of, open_picture
+from causalimg.data.frame import Fit
 from causalimg.data.normalise import normalise_from_data, normalise_of, normalise_to_data
+from causalimg.data.scans import read_image
 from causalimg.draws import Draws
 from causalimg.effects import Effects
 from causalimg.errors import as_seed, check_given, check_kind, check_known, located, warn, whole
-from causalimg.fit import check_fitted, fit_mechanism, interruptible
+from causalimg.fit import check_fitted, check_recipes, fit_mechanism, interruptible
+from causalimg.given import as_columns, named, only_image
 from causalimg.graph import Graph, Image, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
 from causalimg.guidance.calibrate import calibrate
@@ -43,11 +49,11 @@ from causalimg.region import Region, Where
 from causalimg.saved import Saved
 from causalimg.scm import SCM, Factual, Pulls, check_precision
 from causalimg.support import Support, Unusual, check_possible, from_tensors, supports_of, to_tensors
-from causalimg.training.history import History
+from causalimg.training.history import History, log_file, log_files
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.values import Columns, World, by_name, check_allowed, check_variables, columns, count_rows
+from causalimg.values import Columns, World, by_name, check_variables, count_rows
 
 
 def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mechanisms: Mechanism) -> "CausalModel":
@@ -65,9 +71,10 @@ def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mecha
     for name, mechanism in chosen.items():
         check_kind(name, mechanism, Mechanism)
     check_precision(nn.Identity())
+    reading = ReaderSet(declared, readers)
     with seeded(seed, torch.device("cpu")):
         bound = {name: mechanism.bind(declared, name) for name, mechanism in chosen.items()}
-    return CausalModel(declared, bound, ReaderSet(declared, readers))
+    return CausalModel(declared, bound, reading)
 
 
 class CausalModel(SCM):
@@ -113,13 +120,12 @@ class CausalModel(SCM):
         for a model that is fitted, without `warm_start`; TypeError for an argument of another kind; RuntimeError where training
         diverged.
         """
-        check_known("variable", recipes, self.graph)
-        for name, recipe in recipes.items():
-            check_kind(name, recipe, Recipe)
+        check_recipes(self.graph, recipes)
         check_kind("pose", pose, Pose, type(None))
         check_precision(self)
-        seed, data = as_seed(seed), self._rows("train", train)
-        held_out = None if val is None else self._rows("val", val)
+        seed, normalise = as_seed(seed), normalise_of(train, val)
+        data = self._complete("train", train, normalise, least=1)
+        held_out = None if val is None else self._complete("val", val, normalise, least=1)
         if (
             not warm_start
             and self.supports
@@ -128,8 +134,8 @@ class CausalModel(SCM):
             raise ValueError(
                 "this model is fitted: fit(..., warm_start=True) goes on from its weights; else compile one anew"
             )
-        self.normalise = normalise_of(train, val)
-        logs = {name: None if log is None else Path(log) / f"{name}.jsonl" for name in self.graph}
+        self.normalise = normalise
+        logs = log_files(log, self.graph)
         saved = {name: None if checkpoint is None else Path(checkpoint) / name for name in self.graph}
         poses = {name: pose if name in self.graph.images else None for name in self.graph}
         self.sensitivities = {}  # what was measured before means nothing of what is learnt now
@@ -157,7 +163,7 @@ class CausalModel(SCM):
         train: Columns,
         val: Columns | None = None,
         *,
-        guidance: Sequence[Reader | Term],
+        guidance: Reader | Term | Sequence[Reader | Term],
         sampler: Sampler = Permuted(),
         view: View = View(),
         bound: Bound | None = None,
@@ -168,7 +174,7 @@ class CausalModel(SCM):
     ) -> History:
         """Counterfactual fine-tuning of the image mechanism under `guidance` (Xia et al., 2025, arXiv:2509.24913).
 
-        `guidance`: terms of a loss, such as `Target(segmentor)`; a reader in the list stands for the terms of `preset`.
+        `guidance`: terms of a loss, such as `Target(segmentor)`, or one; a reader among them stands for the terms of `preset`.
         `sampler` draws what is set in each row, `view` says how guides see the answer, `bound` how much what was fitted may
         lose (by default 1 %, where fitted weights are trained), `recipe` how it trains. Readers are left as they are.
         `checkpoint`: see `fit`; that a sampler and terms of yours are the same again can't be seen.
@@ -182,11 +188,11 @@ class CausalModel(SCM):
         were normalised in another way than those of `fit`, and for a model that is not fitted; TypeError for an argument of
         another kind.
         """
-        terms = expand(self.graph, guidance)
+        terms, file = expand(self.graph, guidance), log_file(log)
         check_kind("recipe", recipe, Recipe, type(None))
-        seed, data = as_seed(seed), self._rows("train", train, least=2)  # of one there is no spread
-        held_out = None if val is None else self._rows("val", val)
-        normalise_of(*([] if self.normalise is None else [self]), train, val)
+        seed, normalise = as_seed(seed), normalise_of(*([] if self.normalise is None else [self]), train, val)
+        data = self._complete("train", train, normalise, least=2)  # of one there is no spread
+        held_out = None if val is None else self._complete("val", val, normalise, least=1)
         guides, before = guiding_readers(terms), (self.guided_by, self.sensitivities)
         marked = dict.fromkeys([*guides, *held_readers(*terms, sampler)])
         self.guided_by = [*self.guided_by, *map(fingerprint, marked)]  # from the first step on, whatever happens
@@ -203,7 +209,7 @@ class CausalModel(SCM):
                 bound=bound,
                 recipe=recipe,
                 seed=seed,
-                log=None if log is None else Path(log),
+                log=file,
                 checkpoint=None if checkpoint is None else Path(checkpoint),
             )
         except Exception:
@@ -218,7 +224,7 @@ class CausalModel(SCM):
         say(summary(self.sensitivities))
 
     def sensitivity(
-        self, values: Columns, readers: Sequence[Reader] | None = None, *, seed: int = 0
+        self, values: Any, readers: Reader | Sequence[Reader] | None = None, *, seed: int = 0
     ) -> dict[str, Sensitivity]:
         """How far the image follows each of its causes, by variable.
 
@@ -226,8 +232,9 @@ class CausalModel(SCM):
         ignores. `change` is by how much the image changes. Raises ValueError for a model that is not fitted.
         """
         world = self.complete(values)
-        asked = self.readers.readers if readers is None else readers
-        return sensitivity(self, world, asked, self.readers.outlines, seed=seed)
+        given = self.readers.readers if readers is None else readers
+        reading = [given] if isinstance(given, Reader) else given
+        return sensitivity(self, world, reading, self.readers.outlines, seed=seed)
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -331,26 +338,27 @@ class CausalModel(SCM):
         """What was seen, completed by the readers, with the noise that explains it, or so many draws of it. Ask it as often as
         you like: an image is encoded once, when the first answer needs it."""
         check_precision(self)
-        given = x if hasattr(x, "keys") else {self._only_image(): x}
-        known, single = columns(self.graph, given, self.device)
+        known, single = self._columns(x, "x", alone=True)
         known = {name: value.clone() for name, value in known.items()}  # what is the user's may change
         draws = Draws.of({name: known[name] for name in self.graph if name in known}, seed, particles)
-        return Factual(self, self._filled(known), outline=self.readers.outlines, single=single, draws=draws)
+        return Factual(self, completed(self.readers, known), outline=self.readers.outlines, single=single, draws=draws)
 
     def act(self, factual: Factual, /, **interventions: Any) -> World:
         """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
         the number of questions where `factual` is one item."""
-        check_variables(self.graph, interventions)
-        given = {
-            name: value(factual.values[name].clone()) if callable(value) else value
-            for name, value in interventions.items()
-        }
-        action = {name: value.clone() for name, value in columns(self.graph, given, self.device)[0].items()}
-        check_possible(self.graph, action, "do")
-        for name, value in action.items():
-            if len(value) not in (1, factual.n) and factual.n != 1:
-                raise ValueError(f"do({name}=...): {len(value)} values for {factual.n} items")
-        return action
+        return self._asked(interventions, "items", factual.n, factual.values)
+
+    def _asked(self, interventions: Columns, items: str, n: int, factual: World | None = None) -> World:
+        return asked(
+            self.graph,
+            interventions,
+            items=items,
+            n=n,
+            factual=factual,
+            supports=self.supports,
+            normalise=self.normalise,
+            device=self.device,
+        )
 
     @torch.no_grad()
     def predict(
@@ -385,7 +393,13 @@ class CausalModel(SCM):
         of = self.graph, factual.values, action, world, self._read, self.readers.outlines
         follow = self.graph.descendants(*action) - action.keys()
         supports = {image: support for image, support in self.supports.items() if image in follow}
-        return Counterfactual(*of, draws=factual.draws.particles, single=factual.single, supports=supports)
+        how: dict[str, Any] = {"single": factual.single, "supports": supports, "reads": self._reads}
+        return Counterfactual(*of, draws=factual.draws.particles, **how)
+
+    def _reads(self, name: str) -> str:
+        """Who reads a variable, and whether it guided: then it says little of how good an answer is."""
+        reader = self.readers.by_variable[name]
+        return type(reader).__name__ + " (a guide)" * (fingerprint(reader) in self.guided_by)
 
     def sample(self, n: int, *, do: Mapping[str, Any] | None = None, seed: int = 0) -> World:
         """`n` samples of the observational distribution or, with `do`, of the interventional one.
@@ -394,68 +408,55 @@ class CausalModel(SCM):
         """
         check_precision(self)
         n, seed = whole("n", n, 0), as_seed(seed)
-        action, _ = columns(self.graph, {} if do is None else by_name("do", do, "values by name"), self.device)
-        check_possible(self.graph, action, "do")
-        for name, value in action.items():
-            if len(value) not in (1, n):
-                raise ValueError(f"do({name}=...): {len(value)} values for {n} samples")
+        action = self._asked({} if do is None else by_name("do", do, "values by name"), "samples", n)
         check_fitted(self.mechanisms, self.graph.variables.keys() - action.keys())
         return self.draw(n, action, seed)
 
-    def read_image(self, path: str | Path) -> Tensor:
+    def read_image(
+        self,
+        path: str | Path,
+        *,
+        slices: Slices | None = None,
+        fit: Fit | None = None,
+        spacing: float | None = None,
+    ) -> Tensor:
         """An image from a file, (channels, height, width), brought to the graph's size and normalised as those of `fit` were.
 
-        Raises what `read_table` says of a file, and ValueError where no file holds how it is to be normalised.
+        `slices`, `fit`: see `read_table`; ``Slices(at=12)`` is one slice of a volume. `spacing`: of the file's pixels in mm,
+        where it doesn't say it. Raises what `read_table` says of a file, and ValueError where no file holds how it is to be
+        normalised.
         """
-        variable = cast(Image, self.graph[self._only_image()])
-        return image_of(open_picture(Path(path)), variable, self.normalise)
+        name = only_image(self.graph)
+        with located(name):
+            variable = cast(Image, self.graph[name])
+            return read_image(Path(path), variable, self.normalise, slices, fit, spacing)
 
-    def measure(self, world: Columns | Tensor) -> World:
+    def measure(self, world: Any) -> World:
         """What the readers read off the images of `world` (or off an image), hard, in declared units."""
-        given: Any = world if hasattr(world, "keys") else {self._only_image(): world}
-        check_known("variable", given.keys(), self.graph)
+        given = named(self.graph, world, "world", alone=True)
+        check_variables(self.graph, given.keys())
         seen = {name: given[name] for name in given.keys() if name in self.graph.images}  # noqa: SIM118
-        images, single = columns(self.graph, seen, self.device)
+        images, single = self._columns(seen)
         read = self._read(images)
         return {name: value[0] for name, value in read.items()} if single else read
 
     def _read(self, images: Mapping[str, Tensor]) -> World:
-        return self.readers.read_all(images, self._readable(images))
+        return self.readers.read_all(images, self.readers.readable(images))
 
-    def complete(self, given: Columns) -> World:
+    def complete(self, given: Any) -> World:
         """`given`, checked, with what is missing read off its images. Raises ValueError that lists what nothing supplies."""
-        world, _ = columns(self.graph, by_name("values", given), self.device)
-        check_possible(self.graph, world)
-        return self._filled(world)
+        return self._complete("values", given, self.normalise)
 
-    def _rows(self, what: str, given: Columns, least: int = 1) -> World:
+    def _complete(self, what: str, given: Any, normalise: Normalise | None, least: int = 0) -> World:
         """The argument `what`, complete. Raises ValueError for fewer rows than `least`."""
-        rows = self.complete(by_name(what, given))
+        world, _ = as_columns(self.graph, given, what=what, normalise=normalise, device=self.device)
+        check_possible(self.graph, world)
+        rows = completed(self.readers, world)
         whole(f"{what}: rows", count_rows(rows), least)
         return rows
 
-    def _filled(self, world: World) -> World:
-        missing = [name for name in self.graph if name not in world]
-        readable = [name for name in missing if name in self._readable(world)]
-        if lost := [name for name in missing if name not in readable]:
-            raise ValueError(
-                f"missing: {', '.join(lost)}. Give a value for each, or compile the model with a reader of it."
-            )
-        read = self.readers.read_all(world, readable) if readable else {}
-        for name, value in read.items():
-            try:
-                check_allowed(name, self.graph[name], value)
-            except ValueError as error:
-                raise ValueError(f"{error}, as it is read off the image: give its value instead") from None
-        return {name: read[name] if name in read else world[name] for name in self.graph}
-
-    def _readable(self, world: Mapping[str, Tensor]) -> list[str]:
-        return [name for name in self.readers.by_variable if self.graph.image_of(name) in world]
-
-    def _only_image(self) -> str:
-        if len(self.graph.images) != 1:
-            raise ValueError(f"say which image: a mapping with one of {', '.join(self.graph.images) or '(no images)'}")
-        return self.graph.images[0]
+    def _columns(self, given: Any, what: str = "values", alone: bool = False) -> tuple[World, bool]:
+        return as_columns(self.graph, given, what=what, alone=alone, normalise=self.normalise, device=self.device)
 
     def _with_own_readers(self, folder: str | Path, tensors: World) -> World:
         """`tensors` of a saved model, but with the readers that this one has. Warns where they are others than were saved."""
@@ -468,6 +469,19 @@ class CausalModel(SCM):
     def device(self) -> torch.device:
         """Where the model is; `model.to("cuda")` moves it."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    # -- in other libraries --------------------------------------------------------------------------------------------
+
+    def to_pyro(self) -> PyroProgram:
+        """The model as a Pyro program (see `causalimg.bridges.pyro_program`). Raises ValueError where it is not fitted."""
+        return PyroProgram(self)
+
+    def to_onnx(self, path: str | Path, variables: Sequence[str], *, seed: int = 0) -> None:
+        """Write `do` of these `variables`, for one image, into an ONNX file (see `causalimg.bridges.onnx_file`).
+
+        `seed` draws what abduction leaves open, for all images the same. Raises what `causalimg.bridges.to_onnx` raises.
+        """
+        to_onnx(self, path, variables, seed=seed)
 
     # -- on disk -------------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,8 @@ class Saved(Spec):
         """
         spec, tensors = storage.read(folder)
         if "graph" not in spec:
-            raise ValueError(f"{folder} holds no model{': Ensemble.load reads it' if 'models' in spec else ''}")
+            loader = "Ensemble" if "models" in spec else spec.get("kind", "")
+            raise ValueError(f"{folder} holds no model{f': {loader}.load reads it' if loader else ''}")
         with located(f"{folder}/{storage.SPEC}"):
             return cls(**spec), tensors
 

@@ -26,6 +26,7 @@ GROUPS = {
         "region",
         "cards",
         "draws",
+        "exploring",
     ),
     "Mechanisms": ("mechanisms", "configured"),
     "Readers": ("readers",),

@@ -120,6 +120,9 @@ def test_the_whole_road_by_commands_alone(say, tmp_path):
     code, said = say("compare", "study.yaml", "--methods", "none,segmentor", *SMALL)
     assert "| do | method |" in said.out
     assert (tmp_path / "out/comparison.html").exists()
+    code, said = say("explore", "study.yaml", "--items", 2, "--targets", 2, "--over", "lv_area", *SMALL)
+    assert (code, said.out) == (0, "The page: out/explore_none.html\n")
+    assert "lv_area" in (tmp_path / "out/explore_none.html").read_text()
     known = [f"--given={text}" for text in ("age=50", "sex=male", "lv_area=0.08", "myo_area=0.1")]
     code, said = say("do", "out/none_0", "scans/0.png", "lv_area=0.1", *known, "--json")
     answer = json.loads(said.out)

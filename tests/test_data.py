@@ -75,13 +75,13 @@ def wrong(*args, **kwargs):
     return str(caught.value)
 
 
-def one_row(tmp_path, pixels, graph, normalise=None, name="a.png"):
+def one_row(tmp_path, pixels, graph, normalise=None, name="a.png", fit=None):
     """The image of a table whose only row has these pixels."""
     if name.endswith(".npz"):
         np.savez(tmp_path / name, pixels)
     else:
         save(tmp_path / name, pixels)
-    return read_table(graph, write_csv(tmp_path, "file", [name]), normalise=normalise)["x"][0]
+    return read_table(graph, write_csv(tmp_path, "file", [name]), normalise=normalise, fit=fit)["x"][0]
 
 
 def image_graph(*shape, bounds=(0, 1)):
@@ -186,7 +186,7 @@ def test_resizing_by_any_ratio_keeps_mean_and_range(old, new):
 
 
 def test_a_resized_image_never_leaves_its_bounds_by_rounding(tmp_path):
-    assert one_row(tmp_path, grey(255, (37, 23)), image_graph(3, 7, 5)).max() == 1
+    assert one_row(tmp_path, grey(255, (37, 23)), image_graph(3, 7, 5), fit="stretch").max() == 1
 
 
 def test_percentiles_become_0_and_1_and_the_rest_is_clipped(tmp_path):
@@ -836,9 +836,9 @@ def test_an_npz_file_of_all_images_is_checked_before_it_is_unpacked(tmp_path):
 def test_what_is_beyond_a_limit_is_not_read_and_the_error_says_how_to_raise_it(tmp_path, limits, what):
     save(tmp_path / "a.png", grey(51, (8, 4)))
     csv = write_csv(tmp_path, "file", ["a.png"])
-    assert what in wrong(image_graph(1, 4, 4), csv, limits=limits)
+    assert what in wrong(image_graph(1, 4, 4), csv, limits=limits, fit="stretch")
     raised = {name: getattr(limits, name) + 1 for name in limits.model_fields_set}
-    assert len(read_table(image_graph(1, 4, 4), csv, limits=Limits(**raised))) == 1
+    assert len(read_table(image_graph(1, 4, 4), csv, limits=Limits(**raised), fit="stretch")) == 1
 
 
 def test_an_image_that_is_declared_beyond_the_limit_is_not_made(tmp_path):

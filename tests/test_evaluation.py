@@ -419,7 +419,7 @@ def test_where_nothing_was_learnt_a_fingerprint_is_of_the_settings():
         ({"test": None}, "test: expected values by name or a Table, got NoneType"),
         ({"test": world(20) | {"left": torch.ones(5)}}, "left: 5 items, but .* has 20"),
         ({"test": world(20) | {"left": torch.full((20,), torch.nan)}}, "left, row 0: nan"),
-        ({"judges": Ruler()}, "judges: expected a list of Reader, got Ruler"),
+        ({"judges": {"ruler": Ruler()}}, "judges: expected a list of Reader, got dict"),
         ({"judges": ["ruler"]}, "judges: expected Reader, got str 'ruler'"),
         ({"n": -1}, "n: expected at least 1, got -1"),
         ({"n": 2.5}, "n: expected a whole number, got float 2.5"),

@@ -795,7 +795,7 @@ class Hard(Eye):
     [
         ({"train": {name: value[:1] for name, value in discs(2).items()}}, "train: rows: expected at least 2, got 1"),
         ({"guidance": None}, "guidance: expected a list of Reader or Term, got NoneType"),
-        ({"guidance": Eye()}, "guidance: expected a list of Reader or Term, got Eye"),
+        ({"guidance": {"eye": Eye()}}, "guidance: expected a list of Reader or Term, got dict"),
         ({"guidance": [Hard()]}, "can't guide: its soft reading of area has no gradient"),
         ({"sampler": "permuted"}, "sampler: expected .* a function, got str 'permuted'"),
         ({"sampler": lambda values, names: values}, "what the sampler draws: expected Drawn, got dict"),

@@ -14,6 +14,7 @@ LAYERS = (
     "cli",
     "demo",
     "study",
+    "exploring",
     "cards",
     "evaluation",
     "conformal",
@@ -25,6 +26,7 @@ LAYERS = (
     "saved",
     "effects",
     "counterfactual",
+    "answers",
     "guidance",
     "confounding",
     "fit",
@@ -36,8 +38,8 @@ LAYERS = (
     "completion",
     "given",
     "support",
-    "viz",
     "data",
+    "viz",
     "testing",
     "mechanisms",
     "readers",
@@ -50,6 +52,7 @@ LAYERS = (
     "errors",
 )
 HEAVY = {
+    "contourpy",
     "lightning_fabric",
     "matplotlib",
     "onnxruntime",

@@ -191,6 +191,30 @@ def compare(
     typer.echo(f"Pictures and the page are in {road.out}; open {page}.")
 
 
+@command("explore")
+def explore(
+    source: Source,
+    method: Annotated[str, typer.Option(help=f"One of {', '.join(EVERY)}.")] = "none",
+    over: Annotated[
+        str | None, typer.Option(help="What can be moved, with commas; by default what causes the image.")
+    ] = None,
+    items: Annotated[int, typer.Option(min=1, help="So many rows to judge on.")] = 8,
+    targets: Annotated[int, typer.Option(min=2, help="So many values of a number.")] = 9,
+    live: Annotated[bool, typer.Option("--serve", help="Don't write the page: serve it, asking the model.")] = False,
+    host: Annotated[str, typer.Option(help="Of --serve; other than this machine only if you say so.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of --serve.")] = 8000,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Write a page with sliders, one HTML file to send; or with --serve one that asks the model."""
+    road = Road.of(source, changes or (), out)
+    if live:
+        typer.echo(f"Open http://{host}:{port} and stop by Ctrl-C.")
+        road.serve(method, over, items, host, port)
+    else:
+        typer.echo(f"The page: {road.explore(method, over, items, targets)}")
+
+
 @command("do")
 def do(
     model: Annotated[Path, typer.Argument(help="A folder that model.save made.")],

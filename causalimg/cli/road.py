@@ -9,6 +9,9 @@ from typing import Any
 from causalimg.cards import CARD, About, card
 from causalimg.data import phantoms
 from causalimg.errors import check_known
+from causalimg.exploring import explore, serve
+from causalimg.guided import Guided
+from causalimg.model import CausalModel
 from causalimg.study import METHODS, SMALL, Plan, Study, StudyFile, check_chosen, compare_guidance, judged, trainer_of
 from causalimg.study.trainer import BOTH, Trainer
 
@@ -66,6 +69,19 @@ class Road:
         self._leave()
         return found.table(), self.out / "comparison.html"
 
+    def explore(self, method: str, over: str | None, items: int, targets: int) -> Path:
+        """Write the page of the first seed's model, trained if it is not yet, about rows to judge on; returns it."""
+        page = self.out / f"explore_{method}.html"
+        return explore(self._answering(method), self.study.test, page, over=_names(over), items=items, targets=targets)
+
+    def serve(self, method: str, over: str | None, items: int, host: str, port: int) -> None:
+        """Serve the same page, which asks the model, until Ctrl-C."""
+        serve(self._answering(method), self.study.test, host=host, port=port, over=_names(over), items=items)
+
+    def _answering(self, method: str) -> CausalModel | Guided:
+        check_chosen([method], self.seeds)
+        return self._trainer().answering(method, self.seeds[0])
+
     def card(self, method: str) -> Path:
         """Write the card of each model of a method, judged, into its folder; returns that of the first."""
         guide = method.removesuffix(BOTH) if method.endswith(BOTH) else method
@@ -119,6 +135,10 @@ def _of_phantom(
     check_chosen(methods, seeds)
     plan = Plan.of_flow(steps) if flow else Plan.of_length(steps, image=SMALL)
     return Road(Study.of_phantom(PHANTOMS[source](size=size)), plan, methods, seeds, out or Path("out") / source)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else text.split(",")
 
 
 def numbers(text: str) -> list[int]:

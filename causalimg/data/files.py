@@ -1,30 +1,44 @@
 """A folder of images plus a CSV file becomes a table for a graph, or an error that says everything that is wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
-from os.path import splitext
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from causalimg.data.arrays import Normalise, Pixels
+from causalimg.data.arrays import Normalise
 from causalimg.data.csv_file import CsvFile
-from causalimg.data.images import image_of, masks_of, read_pictures
+from causalimg.data.folder import Folder
+from causalimg.data.frame import WHOLE, Fit
+from causalimg.data.images import Stack, source_of
 from causalimg.data.limits import USUAL, Limits
 from causalimg.data.problems import Problems
+from causalimg.data.scans import Scan, Scanning, check_ways, spaced
+from causalimg.data.slices import Slices
 from causalimg.data.spelling import plain
 from causalimg.data.table import Table
-from causalimg.errors import check_known, unknown, wrong_kind
+from causalimg.data.volumes import Picture, Volume
+from causalimg.errors import check_known, unknown, warn, wrong_kind
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
 from causalimg.graph.quantities import PIXELS
 from causalimg.readers import Reader, ReaderSet
 from causalimg.values import by_name
 
-MASKS = "masks"
-"""What `Table.filled` says of a variable that was measured on the masks."""
+MASKS, FILES = "masks", "files"
+"""What `Table.filled` says of a variable that was measured on the masks, and of one that the files of the images say."""
+
+SLICE = "slice"
+"""The column that has the number of a slice."""
+
+LEAST_MM = 1e-6
+LOST = 0.01
+"""Of a structure, beyond the image: of more there is a warning."""
+
+SHOWN = 5
 
 
 def read_table(
@@ -37,6 +51,11 @@ def read_table(
     structures: Sequence[str] = (),
     readers: Sequence[Reader] = (),
     normalise: Normalise | None = None,
+    slices: Slices | None = None,
+    fit: Fit | None = None,
+    spacing: str | None = None,
+    pixel_size: str | None = None,
+    fields: Sequence[str] = (),
     limits: Limits = USUAL,
 ) -> Table:
     """The table of `graph` that a CSV file (UTF-8, commas, names in the first line) and its images hold.
@@ -47,24 +66,39 @@ def read_table(
 
     images
         The folder of the files that the image's column (``file``, unless `columns` says otherwise) names, by default the
-        folder of the CSV, a file for each row: PNG, JPEG, TIFF (8 or 16 bits, floats), upright as EXIF says, or NPZ with one
-        array. Or an NPZ file with an array ``images`` (rows, height, width[, channels]) in the order of the rows. uint8 and
-        uint16 fill the image's bounds, floats must lie within. What is transparent, or of several frames, is refused.
-        Images are stretched to the declared shape by area averaging, so that a declared spacing is that of the result: the
-        field of view, in mm, over the declared height and width.
+        folder of the CSV, a file for each row: PNG, JPEG, TIFF (8 or 16 bits, floats), upright as EXIF says; NIfTI; DICOM, or a
+        folder of it; or NPZ with one array. Or an NPZ file with an array ``images`` (rows, height, width[, channels]) in the
+        order of the rows. Integers without a sign fill the image's bounds, floats must lie within. What is transparent, or of
+        several frames, is refused.
+        Images are brought to the declared shape by area averaging: where the graph declares a spacing and the file, or the column
+        `spacing`, has one, so many mm about the middle; else the whole image, so that a declared spacing is that of the result.
     normalise
-        Done to the pixels of each image before it is resized: `Percentile(1, 99)`, or any function to [0, 1].
+        Done to the pixels of each image before it is resized: `Percentile(1, 99)`, `Window(40, 400)`, or any function to [0, 1].
     masks
         Outlines of `structures`, whose labels are 1, 2, ... in this order, and 0 elsewhere: an NPZ file with an array ``labels``
-        (rows, height, width), or a folder of PNGs named like the image files. Resized like the images, then cut at 0.5.
+        (rows, height, width), or a folder of PNG, NIfTI or DICOM files named like those of the images. Resized like the images,
+        then cut at 0.5. Of a volume, the mask has its voxels.
     readers
         A variable without a column (or with ``columns={"lv_area": None}``) is measured on the masks, where they have its
         structures, else read by the one of `readers` that can; `Table.filled` says which were.
+    slices
+        Which slices of a volume are rows; each has all that the line of the volume says, and its number in a column ``slice``.
+    fit
+        What is done to an image whose sides have other proportions than those declared: "stretch" it, "pad" it with its least
+        value (masks with background), or "crop" it.
+    spacing
+        The column that has the side of a pixel of the file in mm, where files don't say it.
+    pixel_size
+        The variable, or else the extra column, that gets the side of a pixel in mm, of the image as it is read. For a graph
+        that declares no spacing.
+    fields
+        Fields of DICOM headers, such as ``("PatientSex",)``, that become extra columns. Nothing else of a header is kept.
     limits
         How much a file may hold and where it may lie; what is beyond is refused, and the error says how to raise it.
 
     Raises TableError with everything that is wrong in the files, and the lines where it is; nothing is dropped. Raises
-    ValueError or TypeError on arguments that can't be right.
+    ValueError or TypeError on arguments that can't be right, and ImportError where NIfTI or DICOM need a package. Warns of
+    structures that lie beyond the image in part.
     """
     graph = as_graph(graph)
     check_known("variable", by_name("columns", columns or {}, "names of columns by variable").keys(), graph)
@@ -76,16 +110,17 @@ def read_table(
         )
     if isinstance(structures, str) or (masks is None) != (not structures):
         raise ValueError(f"masks go with structures=('...', ...), got masks={masks!r} and structures={structures!r}")
+    check_ways(slices, fit, fields)
     reader_set = ReaderSet(graph, readers)
-    files = _Files(graph, Path(csv), columns or {}, limits)
+    files = _Files(graph, Path(csv), columns or {}, limits, pixel_size)
+    files.check_pixel_size(spacing)
     values = files.numbers()
     sources = files.sources(structures, reader_set)
-    pictures = files.images(Path(csv).parent if images is None else Path(images), normalise)
-    outlines = files.masks(Path(masks), structures) if masks is not None else []
+    scanning = Scanning(files.variable, normalise, slices, fit, structures)
+    folders = Path(csv).parent if images is None else Path(images), None if masks is None else Path(masks)
+    scans = files.scans(*folders, scanning, spacing, fields)
     files.problems.check()
-    values[files.image] = torch.stack(pictures)
-    by_structure = dict(zip(structures, torch.stack(outlines).unbind(1), strict=True)) if outlines else {}
-    read = Table(graph, values, by_structure, files.extra(), lines=files.csv.lines, normalise=normalise)
+    read = replace(files.table(values, scans, structures, fields), normalise=normalise)
     table = _filled(read, sources, reader_set)
     files.check_filled(table)
     files.problems.check()
@@ -95,12 +130,19 @@ def read_table(
 class _Files:
     """The CSV file at `path` and the images of a table of `graph`, which has one image; `problems` collects what is wrong.
 
-    `columns` says where a variable's column is not called like it; None: it is not to be read. Raises TableError for what is
-    no CSV file.
+    `columns` says where a variable's column is not called like it; None: it is not to be read. `pixel_size`: the variable or
+    column that gets the side of a pixel. Raises TableError for what is no CSV file.
     """
 
-    def __init__(self, graph: Graph, path: Path, columns: Mapping[str, str | None], limits: Limits) -> None:
-        self.graph, self.limits = graph, limits
+    def __init__(
+        self,
+        graph: Graph,
+        path: Path,
+        columns: Mapping[str, str | None],
+        limits: Limits,
+        pixel_size: str | None = None,
+    ) -> None:
+        self.graph, self.limits, self.pixel_size = graph, limits, pixel_size
         (self.image,) = graph.images
         self.variable = cast(Image, graph[self.image])
         self.problems = Problems(path)
@@ -111,6 +153,8 @@ class _Files:
             if name in columns and column is not None and column not in self.csv.columns:
                 self.problems.add(name, "column", str(unknown("column", column, self.csv.columns)))
         self.file_names = self.csv.columns.get(asked.pop(self.image) or "")
+        if pixel_size is not None:
+            asked.pop(pixel_size, None)
         self.used = {name: column for name, column in asked.items() if column in self.csv.columns}
         self.lacking = [name for name in asked if name not in self.used and columns.get(name) is None]
 
@@ -119,29 +163,133 @@ class _Files:
         read = self.csv.numbers
         return {name: read(column, name, self.graph[name], self.problems) for name, column in self.used.items()}
 
-    def extra(self) -> dict[str, list[str]]:
-        """The other columns, as text; that of the file names is one of them."""
-        return {name: cells for name, cells in self.csv.columns.items() if name not in self.used.values()}
+    def check_pixel_size(self, spacing: str | None) -> None:
+        """Raise ValueError where a pixel's size is nothing that can be told; note a column that it would be written over."""
+        name = self.pixel_size
+        if name is None:
+            return
+        if self.variable.spacing is not None:
+            declared = f"{self.image} declares spacing={self.variable.spacing}, to which images are resampled"
+            raise ValueError(f"pixel_size={name!r}: {declared}: declare none, or leave pixel_size out")
+        if name in self.graph and (self.graph[name].discrete or self.graph[name].value_shape):
+            raise ValueError(f"pixel_size={name!r} is no number")
+        if name not in self.graph:
+            self._check_new([name] if name != spacing else [], "pixel_size")
 
-    def images(self, path: Path, normalise: Normalise | None) -> list[Tensor]:
-        """The image of each row, shape (channels, height, width)."""
-        self._check_memory()
+    def table(
+        self, values: Mapping[str, Tensor], scans: Sequence[Scan], structures: Sequence[str], fields: Sequence[str]
+    ) -> Table:
+        """The rows that were read: what a line of the file says, for each of its `scans`."""
+        rows = [scan.row for scan in scans]
+        extra = {
+            name: [cells[row] for row in rows]
+            for name, cells in self.csv.columns.items()
+            if name not in self.used.values()
+        }
+        extra |= {name: [scan.fields[name] for scan in scans] for name in fields}
+        if any(scan.slice is not None for scan in scans):
+            extra[SLICE] = ["" if scan.slice is None else str(scan.slice) for scan in scans]
+        self._check_new([*fields, *([SLICE] * (SLICE in extra))], "images")
+        read = {name: column[rows] for name, column in values.items()}
+        read[self.image] = torch.stack([scan.image for scan in scans])
+        masks = [scan.masks for scan in scans if scan.masks is not None]
+        by_structure = dict(zip(structures, torch.stack(masks).unbind(1), strict=True)) if masks else {}
+        self._add_pixel_sizes(read, extra, scans)
+        self.problems.check()
+        filled = {name: FILES for name in read if name == self.pixel_size}
+        return Table(self.graph, read, by_structure, extra, filled, [self.csv.lines[row] for row in rows])
 
-        def convert(pixels: Pixels) -> Tensor:
-            image = image_of(pixels, self.variable, normalise)
-            self._check_counts(pixels.shape[:2])
-            return image
+    def _add_pixel_sizes(self, values: dict[str, Tensor], extra: dict[str, list[str]], scans: Sequence[Scan]) -> None:
+        if self.pixel_size is None:
+            return
+        sizes = []
+        for scan in scans:
+            with self._noted("images", self.csv.lines[scan.row]):
+                sizes.append(scan.pixel_mm)
+        if self.pixel_size in self.graph:
+            values[self.pixel_size] = torch.tensor(sizes)
+        else:
+            extra[self.pixel_size] = [f"{size:.6g}" for size in sizes]
 
-        return read_pictures("images", path, self.file_names, self.csv.lines, convert, self.problems, self.limits)
+    def _check_new(self, names: Sequence[str], where: str) -> None:
+        """Note columns that files would be written over."""
+        for name in names:
+            if name in self.csv.columns:
+                self.problems.add(
+                    where, "column", f"the file has a column {name!r} already: call one of them otherwise"
+                )
 
-    def masks(self, path: Path, structures: Sequence[str]) -> list[Tensor]:
-        """The masks of each row, shape (structures, height, width)."""
+    def scans(
+        self, images: Path, masks: Path | None, scanning: Scanning, spacing: str | None, fields: Sequence[str]
+    ) -> list[Scan]:
+        """What there is of each row: several of a volume."""
+        self._check_memory(len(self.csv))
+        sizes = self._spacings(spacing) or [None] * len(self.csv)
+        of_images = self._source("images", images, fields)
+        of_masks = None if masks is None else self._source("masks", masks)
+        found: list[Scan] = []
+        for row, line in enumerate(self.csv.lines):
+            image, labels = self._read(of_images, "images", row), self._read(of_masks, "masks", row)
+            if image is None and isinstance(labels, Picture):
+                with self._noted("masks", line):
+                    scanning.masks(labels.pixels, WHOLE)
+            with self._noted("images", line):
+                for picture, mask in scanning.pictures(image, labels) if image is not None else ():
+                    found += self._scan(scanning, row, spaced(picture, sizes[row]), mask)
+                    self._check_memory(len(found))
+        self._warn_of_lost(found, scanning.structures)
+        return found
 
-        def convert(pixels: Pixels) -> Tensor:
-            return masks_of(pixels, structures, self.variable.shape[1:])
+    def _scan(self, scanning: Scanning, row: int, picture: Picture, labels: Picture | None) -> Iterator[Scan]:
+        """None of what is wrong: that is noted."""
+        line, frame, image = self.csv.lines[row], WHOLE, None
+        with self._noted("images", line):
+            image, frame = scanning.image(picture)
+            self._check_counts(picture.shape[:2])
+        masks: Tensor | None = None
+        lost: list[float] = []
+        if labels is not None:
+            with self._noted("masks", line):
+                masks, lost = scanning.masks(labels.pixels, frame)
+        if image is not None:
+            pixel = frame.pixel(picture, self.variable.shape[1:])
+            yield Scan(row, image, masks, pixel, picture.slice, lost, picture.fields)
 
-        names = self.file_names and [splitext(name)[0] + ".png" for name in self.file_names]
-        return read_pictures("masks", path, names, self.csv.lines, convert, self.problems, self.limits)
+    def _source(self, kind: str, path: Path, fields: Sequence[str] = ()) -> Folder | Stack | None:
+        return source_of(kind, path, self.file_names, self.csv.lines, self.problems, self.limits, fields)
+
+    def _read(self, source: Folder | Stack | None, kind: str, row: int) -> Picture | Volume | None:
+        with self._noted(kind, self.csv.lines[row]):
+            return None if source is None else source[row]
+        return None
+
+    @contextmanager
+    def _noted(self, kind: str, line: int) -> Iterator[None]:
+        """What is wrong with the `kind` (images or masks) on a line, as a problem."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            self.problems.add(kind, type(error).__name__, str(error), line)
+
+    def _spacings(self, column: str | None) -> list[float | None] | None:
+        """The numbers in `column`, the side of a pixel in mm; what is none is noted, and None."""
+        if column is None:
+            return None
+        if plain(column) not in self.csv.columns:
+            self.problems.add("spacing", "column", str(unknown("column", column, self.csv.columns)))
+            return None
+        positive = Continuous(unit="mm", bounds=(LEAST_MM, None))
+        sizes = self.csv.numbers(plain(column), column, positive, self.problems).double().tolist()
+        return [size if size >= LEAST_MM else None for size in sizes]
+
+    def _warn_of_lost(self, found: Sequence[Scan], structures: Sequence[str]) -> None:
+        """Say what of the structures no image shows: what is measured on the masks is too small by it."""
+        for i, structure in enumerate(structures):
+            gone = [(self.csv.lines[one.row], one.lost[i]) for one in found if one.lost and one.lost[i] > LOST]
+            if gone:
+                lines, most = ", ".join(str(line) for line, _ in gone[:SHOWN]), max(share for _, share in gone)
+                more = f" and {len(gone) - SHOWN} more" * (len(gone) > SHOWN)
+                warn(f"up to {most:.0%} of {structure} lies beyond the declared image (lines {lines}{more})")
 
     def sources(self, structures: Sequence[str], reader_set: ReaderSet) -> dict[str, str]:
         """For the variables without a column: the masks where they have the structures, else a reader, by its kind.
@@ -164,13 +312,13 @@ class _Files:
         for name, source in table.filled.items():
             for row in self.graph[name].outside(table[name]).nonzero().flatten().tolist():
                 what = f"{table[name][row]:g} by {source} is not {self.graph[name].allowed}"
-                self.problems.add(name, "bounds", what, self.csv.lines[row])
+                self.problems.add(name, "bounds", what, table.lines[row])
 
-    def _check_memory(self) -> None:
+    def _check_memory(self, images: int) -> None:
         """All images are held at once, of 4 bytes a number."""
         try:
             self.limits.check_size(*self.variable.shape[1:], f"{self.image} is declared with ")
-            self.limits.check("bytes", 4 * len(self.csv) * prod(self.variable.shape), "the images take ")
+            self.limits.check("bytes", 4 * images * prod(self.variable.shape), "the images take ")
         except ValueError as error:
             self.problems.add("images", "memory", str(error))
             self.problems.check()
@@ -191,4 +339,4 @@ def _filled(table: Table, sources: Mapping[str, str], reader_set: ReaderSet) -> 
     measured = {name: measure(graph, name, table.masks, table[graph.image_of(name)]) for name in on_masks}
     read = reader_set.read_all(table.values, [name for name in sources if name not in measured])
     values = {**table.values, **measured, **read}
-    return replace(table, values={name: values[name] for name in graph}, filled=sources)
+    return replace(table, values={name: values[name] for name in graph}, filled={**table.filled, **sources})

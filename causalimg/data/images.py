@@ -1,13 +1,7 @@
-"""Images and masks from files: read for each row, and brought to the grid and the grey levels of an image variable.
-
-Resizing is exact area averaging: pixel i of n takes each source pixel in proportion to what of it lies within
-[i/n, (i+1)/n) of the side. It is the mean of what the new pixel covers, so nothing is aliased, and the sum over the image,
-thus the area of a mask before it is thresholded, stays what it was.
-"""
+"""Images and masks from files: found for each row, and brought to the grid and the grey levels of an image variable."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from os.path import normpath
 from pathlib import Path
 
@@ -17,9 +11,11 @@ from torch import Tensor
 
 from causalimg.data.arrays import Normalise, Pixels, read_array
 from causalimg.data.folder import UNREADABLE, Folder
+from causalimg.data.frame import WHOLE, Fit, Frame, area_average, missing
 from causalimg.data.limits import Limits
 from causalimg.data.problems import Problems
 from causalimg.data.spelling import plain
+from causalimg.data.volumes import Picture, Volume
 from causalimg.graph import Image
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -30,35 +26,38 @@ ARRAYS = {"images": "images", "masks": "labels"}
 SHOWN = 8
 
 
-def read_pictures(
+class Stack:
+    """The `pixels` of an NPZ file, (rows, height, width, ...), row by row."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.pixels = pixels
+
+    def __getitem__(self, row: int) -> Picture:
+        return Picture(self.pixels[row])
+
+
+def source_of(
     kind: str,
     path: Path,
     names: Sequence[str] | None,
     lines: Sequence[int],
-    convert: Callable[[Pixels], Tensor],
     problems: Problems,
     limits: Limits,
-) -> list[Tensor]:
-    """What `convert` makes of the `kind` (images or masks) of each row, from the NPZ file or the folder at `path`.
+    fields: Sequence[str] = (),
+) -> Folder | Stack | None:
+    """Where the `kind` (images or masks) of each row is: the NPZ file at `path`, or the files `names` in the folder there.
 
-    A folder is asked for the files `names`. What can't be read or converted is noted, and left out; and a file that several
-    rows name is noted.
+    Where there is no such thing, that is noted, and so is a file that several rows name.
     """
-    npz = path.is_file() and path.suffix.lower() == ".npz"
     try:
-        pixels = _stack(path, ARRAYS[kind], len(lines), limits) if npz else Folder(path, names, limits, kind == "masks")
+        if path.is_file() and path.suffix.lower() == ".npz":
+            return Stack(_stack(path, ARRAYS[kind], len(lines), limits))
+        folder = Folder(path, names, limits, kind == "masks", fields)
     except UNREADABLE as error:
         problems.add(kind, "source", str(error))
-        return []
-    if isinstance(pixels, Folder):
-        _note_repeated(kind, pixels.names, lines, problems)
-    read = []
-    for row, line in enumerate(lines):
-        try:
-            read.append(convert(pixels[row]))
-        except (OSError, ValueError) as error:
-            problems.add(kind, type(error).__name__, str(error), line)
-    return read
+        return None
+    _note_repeated(kind, folder.names, lines, problems)
+    return folder
 
 
 def _note_repeated(kind: str, names: Sequence[str], lines: Sequence[int], problems: Problems) -> None:
@@ -80,27 +79,30 @@ def _stack(path: Path, array: str, rows: int, limits: Limits) -> Pixels:
     return items
 
 
-def open_picture(file: Path) -> Pixels:
-    """The pixels of one PNG, JPEG, TIFF or NPZ file. Raises FileNotFoundError, with the nearest file, and OSError."""
+def open_picture(file: Path) -> Picture | Volume:
+    """What is in one file, or one folder of DICOM files. Raises FileNotFoundError, with the nearest file, and OSError."""
     return Folder(file.parent, [file.name], Limits(outside=True))[0]
 
 
-def image_of(pixels: Pixels, variable: Image, normalise: Normalise | None) -> Tensor:
-    """The value (channels, height, width) of `variable` from `pixels` (h, w) or (h, w, channels).
+def image_of(picture: Picture, variable: Image, normalise: Normalise | None, fit: Fit | None = None) -> Tensor:
+    """The value (channels, height, width) of `variable` from what it shows of `picture`, as `fit` may have to say.
 
-    uint8 and uint16 fill the variable's bounds, and so does what `normalise` returns; floats must lie within them already.
-    Raises ValueError for other kinds of numbers, values out of bounds, and channels that don't fit.
+    Integers without a sign of up to 16 bits fill the variable's bounds, and so does what `normalise` returns; floats must lie
+    within them already. What lies beyond the picture is as its least value. Raises ValueError for other kinds of numbers, values
+    out of bounds, channels that don't fit, and without `fit`, for sides of other proportions than the variable's.
     """
-    _check_shape(pixels.shape, variable.shape[0])
-    values = torch.from_numpy(_scaled(pixels, variable, normalise))
+    _check_shape(picture.shape, variable.shape[0])
+    values = torch.from_numpy(_scaled(picture, variable, normalise))
     _check_shape(tuple(values.shape), variable.shape[0])
     if variable.outside(values).any():
         low, high = values.min().item(), values.max().item()
         raise ValueError(f"pixels from {low:g} to {high:g}, expected {variable.allowed}")
-    return area_average(_channels(values, variable.shape[0]), variable.shape[1:]).float()
+    frame, size = Frame.of(picture, variable, fit), variable.shape[1:]
+    shown = area_average(_channels(values, variable.shape[0]), size, frame)
+    return (shown + values.min() * missing(picture.shape[:2], size, frame)).float()
 
 
-def masks_of(labels: Pixels, structures: Sequence[str], size: tuple[int, int]) -> Tensor:
+def masks_of(labels: Pixels, structures: Sequence[str], size: tuple[int, int], frame: Frame = WHOLE) -> Tensor:
     """Masks (structures, *size), bool, from a label map (h, w) in which structure i has the label i + 1.
 
     A pixel is in if more than half of it is covered. Of half-covered ones, a slight tilt takes those on the upper left of a
@@ -118,30 +120,29 @@ def masks_of(labels: Pixels, structures: Sequence[str], size: tuple[int, int]) -
     rows, columns = (torch.arange(side, dtype=torch.float64) for side in labels.shape)
     tilt = 1 + 1e-6 * (rows[:, None] + columns)
     maps = (torch.from_numpy(labels == i) for i in range(1, len(known)))
-    return torch.stack([area_average(one * tilt, size) for one in maps]) > 0.5 * area_average(tilt, size)
+    half = 0.5 * (area_average(tilt, size, frame) + missing(labels.shape, size, frame))
+    return torch.stack([area_average(one * tilt, size, frame) for one in maps]) > half
 
 
-def area_average(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """`images` (..., height, width) resized to `size` by area averaging."""
-    rows, columns = (_overlaps(old, new).to(images) for old, new in zip(images.shape[-2:], size, strict=True))
-    return rows @ images @ columns.T
+def lost(labels: Pixels, structures: int, size: tuple[int, int], frame: Frame) -> list[float]:
+    """The share of each structure that `frame` doesn't show; 0 of one that isn't there."""
+    shares = []
+    for i in range(1, structures + 1):
+        map_ = torch.from_numpy((labels == i).astype(np.float64))
+        whole = map_.mean().item()
+        spans = [stop - start for start, stop in (frame.rows, frame.columns)]
+        shown = area_average(map_, size, frame).mean().item() * spans[0] * spans[1]
+        shares.append(1 - shown / whole if whole else 0.0)
+    return shares
 
 
-@lru_cache(maxsize=16)
-def _overlaps(old: int, new: int) -> Tensor:
-    """How much of new pixel i is covered by old pixel j, shape (new, old), in doubles: its rows sum to 1."""
-    edges = torch.linspace(0, old, new + 1, dtype=torch.float64)
-    pixel = torch.arange(old, dtype=torch.float64)
-    shared = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
-    return shared.clamp(min=0) * (new / old)
-
-
-def _scaled(pixels: Pixels, variable: Image, normalise: Normalise | None) -> Pixels:
+def _scaled(picture: Picture, variable: Image, normalise: Normalise | None) -> Pixels:
     """In doubles: what `normalise` returns, or what integers are of their greatest, brought to the bounds; floats as they are."""
+    pixels = picture.pixels
     if normalise is not None:
         unit = np.array(_normalised(pixels, normalise), dtype=np.float64)
     elif pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
-        unit = pixels / np.iinfo(pixels.dtype).max
+        unit = pixels / (picture.most or np.iinfo(pixels.dtype).max)
     elif pixels.dtype.kind == "f":
         return pixels.astype(np.float64)
     else:

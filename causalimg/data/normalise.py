@@ -38,6 +38,25 @@ class Percentile(Spec):
         return stretched
 
 
+class Window(Spec):
+    """Grey levels from `centre` - `width` / 2, which becomes 0, to `centre` + `width` / 2, which becomes 1.
+
+    What is beyond is clipped. For grey levels that have a unit, such as the Hounsfield units of a CT: ``Window(40, 400)`` shows
+    soft tissue.
+    """
+
+    centre: float = Field(allow_inf_nan=False)
+    width: float = Field(gt=0, allow_inf_nan=False)
+
+    def __init__(self, centre: float | None = None, width: float | None = None, **data: Any) -> None:
+        given = {"centre": centre, "width": width}
+        super().__init__(**{name: value for name, value in given.items() if value is not None}, **data)
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        shown: Pixels = np.clip((pixels.astype(np.float64) - self.centre) / self.width + 0.5, 0, 1)
+        return shown
+
+
 class Unsaved:
     """A function to normalise by that was `code`, of which no file holds more than the name. Raises ValueError when called."""
 
@@ -49,8 +68,8 @@ class Unsaved:
 
 
 def normalise_to_data(normalise: Normalise | None) -> Any:
-    """`normalise` as plain JSON data: a `Percentile` by its settings, other code by its name."""
-    if isinstance(normalise, Percentile):
+    """`normalise` as plain JSON data: a `Percentile` and a `Window` by their settings, other code by its name."""
+    if isinstance(normalise, Percentile | Window):
         return normalise.model_dump(mode="json")
     if normalise is None or isinstance(normalise, Unsaved):
         return normalise and {"code": normalise.code}
@@ -62,7 +81,9 @@ def normalise_from_data(data: Any) -> Normalise | None:
     """What `normalise_to_data` described; other code than ours is `Unsaved`."""
     if data is None:
         return None
-    return Unsaved(str(data["code"])) if "code" in data else Percentile(**data)
+    if "code" in data:
+        return Unsaved(str(data["code"]))
+    return Window(**data) if "centre" in data or "width" in data else Percentile(**data)
 
 
 def normalise_of(*tables: Any) -> Normalise | None:

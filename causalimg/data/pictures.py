@@ -4,6 +4,7 @@ Only these formats are decoded, whatever a file is called: others start external
 would be silently another image is refused: several frames, transparent parts, colours for print, white stored as 0.
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +34,27 @@ BOMB = (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
 """Pillow's own limit; the second where warnings are errors."""
 
 
-def read_picture(file: Path, limits: Limits, labels: bool = False) -> Pixels:
+def read_picture(file: Path | BytesIO, limits: Limits, labels: bool = False) -> Pixels:
     """The pixels in `file`: grey (height, width), or colour (height, width, 3); of `labels` with a palette, its indices.
 
     Raises ValueError for what is no such picture or beyond `limits`, and the errors of Pillow for a file that is broken.
     """
     try:
         with PIL.Image.open(file, formats=FORMATS) as picture:
-            limits.check_size(picture.height, picture.width)
-            _check_plain(picture)
-            if not labels:
-                _check_opaque(picture)
-            return _numbers(picture, labels)
+            return pixels_of(picture, limits, labels)
     except UnidentifiedImageError:
         raise ValueError(f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, or broken") from None
     except BOMB as error:
         raise ValueError(f"{error} Raise PIL.Image.MAX_IMAGE_PIXELS, and limits=Limits(pixels=...)") from None
+
+
+def pixels_of(picture: PIL.Image.Image, limits: Limits, labels: bool = False) -> Pixels:
+    """The pixels of a `picture` that is open, or was made in memory: see `read_picture`."""
+    limits.check_size(picture.height, picture.width)
+    _check_plain(picture)
+    if not labels:
+        _check_opaque(picture)
+    return _numbers(picture, labels)
 
 
 def _check_plain(picture: PIL.Image.Image) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from causalimg.data.arrays import Normalise
+from causalimg.data.description import Description, described
 from causalimg.data.groups import digests, note_shared, note_spellings, texts
 from causalimg.data.problems import Problems
 from causalimg.data.spelling import folded, plain
@@ -90,6 +91,10 @@ class Table:
         shape = f" of shape {tuple(index.shape)}" if isinstance(index, Tensor) else ""
         raise ValueError(f"rows: expected positions below {n}, a slice, or {n} bools, got {brief(index)}{shape}")
 
+    def describe(self) -> Description:
+        """What is in it: ranges, levels with counts, what is missing or was filled in, correlations. It prints as text."""
+        return described(self.graph, self.values, len(self), self.filled)
+
     def where(self, **wanted: object) -> "Table":
         """The rows with these levels and extra columns: ``table.where(split="train", sex="female")``.
 
@@ -110,6 +115,7 @@ class Table:
         sum to 1, or a part would be empty; TableError, with the rows, where parts could share a patient or an image: a value
         is empty, two are one but for case and spaces, or one image is that of two.
         """
+        check_kind("fractions", fractions, Sequence)
         if not (all(isinstance(share, Real) and share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-6):
             raise ValueError(f"fractions must be positive and sum to 1, got {tuple(fractions)}")
         labels = self._labels(by)

@@ -38,6 +38,7 @@ from causalimg.evaluation.statistics import (
 )
 from causalimg.graph import Outlined
 from causalimg.readers.reader import Reader
+from causalimg.values import Columns
 
 GUIDED = "The judge guided this model: these numbers flatter it."
 WEAK = "The judge reads {} no better than by always saying the same: its numbers of it mean nothing."
@@ -183,7 +184,7 @@ def _cells(effect: Effect) -> list[Cell]:
 
 def effectiveness(
     model: Answering,
-    values: Mapping[str, Tensor],
+    values: Columns,
     judge: Reader,
     targets: Sequence[str] | None = None,
     *,
@@ -203,7 +204,7 @@ def effectiveness(
     missing variables, and for groups that are not one for each item.
     """
     judges = judges_of([model], [judge], allow_guide)
-    items = choose(model.graph, values, judges.targets(targets), n, groups, seed)
+    items = choose(model.graph, values, judges.targets(targets), n, groups, seed, getattr(model, "normalise", None))
     before = judges.read_factual(items.values, items.targets, allow_weak)
     return summary(judges, items, before, [ask(model, items.values, items.targets, measures_of(judges))])
 

@@ -32,7 +32,7 @@ from causalimg.values import Columns
 def evaluate(
     model: Answering | Sequence[Answering],
     test: Columns | Sample,
-    judges: Sequence[Reader],
+    judges: Reader | Sequence[Reader],
     *,
     variables: Sequence[str] | None = None,
     metrics: Sequence[Metric] = STANDARD,
@@ -66,7 +66,8 @@ def evaluate(
     if any(one.graph != graph for one in models):
         raise ValueError("the models are of different graphs: only trainings of one model are averaged")
     values = test.values if isinstance(test, Sample) else test
-    items = choose(graph, values, judging.targets(variables), n, groups, seed)
+    normalise = getattr(models[0], "normalise", None)
+    items = choose(graph, values, judging.targets(variables), n, groups, seed, normalise)
     truths, before = _truths(phantom, test, items), judging.read_factual(items.values, items.targets, allow_weak)
     measures: dict[str, Measure] = {
         **measures_of(judging),

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from causalimg.errors import check_kinds, check_known, wrong_kind
+from causalimg.errors import check_known, wrong_kind
 from causalimg.evaluation.questions import BATCH, Answering
 from causalimg.graph import Graph
 from causalimg.readers.held import held_readers
-from causalimg.readers.reader import Reader, fingerprint
+from causalimg.readers.reader import Reader, check_readers, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.readers.scores import Worth, worth
 
@@ -34,7 +34,7 @@ class Judges:
     def targets(self, names: Sequence[str] | None) -> list[str]:
         """`names`, or by default all that is read. Raises ValueError for one that is not, and for none."""
         known = list(self.readers.by_variable)
-        chosen = known if names is None else list(names)
+        chosen = known if names is None else [names] if isinstance(names, str) else list(names)
         check_known("target", chosen, known)
         if not chosen:
             raise ValueError(f"no target: name one or more of {', '.join(known)}")
@@ -85,15 +85,16 @@ class Judges:
         return next((parameter.device for parameter in self.readers.parameters()), torch.device("cpu"))
 
 
-def judges_of(models: Sequence[Answering], readers: Sequence[Reader], allow_guide: bool) -> Judges:
-    """`readers` as judges of `models`. Raises ValueError where there is no model or no reader, where two read the same
-    variable, and, unless `allow_guide`, for one that guided a model; TypeError for what is no model or no reader."""
+def judges_of(models: Sequence[Answering], given: Reader | Sequence[Reader], allow_guide: bool) -> Judges:
+    """The readers `given`, or the one, as judges of `models`. Raises ValueError where there is no model or no reader,
+    where two read the same variable, and, unless `allow_guide`, for one that guided a model; TypeError for what is no model or no reader."""
     if not models:
         raise ValueError("no model to judge")
     for model in models:
         if not all(hasattr(model, part) for part in ("graph", "guided_by", "do")):
             raise wrong_kind("model", "a model, or what has its graph, guided_by and do", model)
-    check_kinds("judges", readers, Reader)
+    readers = [given] if isinstance(given, Reader) else given
+    check_readers("judges", readers)
     if not readers:
         raise ValueError("no judge: pass judges=[reader, ...], readers that did not guide the model")
     guides = [mark for model in models for mark in model.guided_by]

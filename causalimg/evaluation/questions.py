@@ -13,16 +13,18 @@ import torch
 from torch import Tensor
 
 from causalimg.conformal import Conformal
+from causalimg.data.arrays import Normalise
 from causalimg.ensemble import Ensemble
 from causalimg.errors import as_seed, whole
 from causalimg.evaluation.change import grey_units
 from causalimg.evaluation.statistics import resample
+from causalimg.given import as_columns, named
 from causalimg.graph import Graph
 from causalimg.guided import Guided
 from causalimg.mechanisms import Mechanism
 from causalimg.model import CausalModel
 from causalimg.scm import Factual
-from causalimg.values import Columns, by_name, columns, join_rows
+from causalimg.values import Columns, join_rows
 
 BATCH = 64
 
@@ -79,17 +81,21 @@ def choose(
     n: int | None,
     groups: Sequence[Hashable] | Tensor | None,
     seed: int,
+    normalise: Normalise | None = None,
 ) -> Items:
-    """`n` items of `test` (default: all), drawn with `seed`, and targets for `names`.
+    """`n` items of `test` (default: all), drawn with `seed`, and targets for `names`. `normalise`: what is done to pixels.
 
     Raises ValueError for missing variables, for no items, for values that won't do (see `columns`), and for groups that are not
     one for each item; TypeError for an argument of another kind.
     """
-    given = by_name("test", test)
-    values, _ = columns(graph, {name: given[name] for name in graph if name in given.keys()})  # noqa: SIM118
+    given = named(graph, test, "test")
+    known = {name: given[name] for name in graph if name in given.keys()}  # noqa: SIM118
+    values, _ = as_columns(graph, known, normalise=normalise)
     seed, most = as_seed(seed), None if n is None else whole("n", n, 1)
     if missing := [name for name in graph if name not in values]:
         raise ValueError(f"effectiveness needs the factual value of every variable; missing: {', '.join(missing)}")
+    if isinstance(groups, str):
+        raise ValueError(f"groups: expected a group for each item, such as table.extra[{groups!r}], got {groups!r}")
     total = len(values[graph.images[0]])
     of_item = range(total) if groups is None else groups.tolist() if isinstance(groups, Tensor) else list(groups)
     if len(of_item) != total:

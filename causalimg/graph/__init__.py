@@ -15,6 +15,8 @@ from causalimg.graph.quantities import Quantity as Quantity
 from causalimg.graph.quantities import Ratio as Ratio
 from causalimg.graph.quantities import Width as Width
 from causalimg.graph.quantities import Within as Within
+from causalimg.graph.relative import grid as grid
+from causalimg.graph.relative import percentile as percentile
 from causalimg.graph.relative import scale as scale
 from causalimg.graph.relative import shift as shift
 from causalimg.graph.variables import Categorical as Categorical

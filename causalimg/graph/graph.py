@@ -28,6 +28,7 @@ import yaml
 
 from causalimg.errors import check_given, check_known, located
 from causalimg.graph.declaration import Written, acyclic, resolved
+from causalimg.graph.identification import Identification, identify
 from causalimg.graph.quantities import Outlined, Quantity
 from causalimg.graph.spec import check_depth
 from causalimg.graph.text import parse_json, parse_yaml, read_text
@@ -140,6 +141,16 @@ class Graph:
         cut.remove_edges_from(list(cut.out_edges(parents & moved)))
         return not parents & moved or nx.is_d_separator(cut, parents & moved, {name}, parents - moved)
 
+    def identify(self, cause: str, effect: str) -> Identification:
+        """What must be observed, so that data say what `cause` does to `effect` (see `causalimg.graph.identification`).
+
+        What is declared `Unobserved` can't be adjusted for. Raises ValueError for what is no variable, or the same one twice.
+        """
+        check_known("variable", [cause, effect], self)
+        if cause == effect:
+            raise ValueError(f"identify: expected two variables, a cause and its effect, got {cause!r} twice")
+        return identify(self._all_edges, self.variables, cause, effect)
+
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The names of the image variables."""
@@ -229,15 +240,20 @@ class Graph:
         return graph
 
     @classmethod
-    def from_networkx(cls, graph: "nx.DiGraph[str]") -> "Graph":
-        """The graph of a `networkx.DiGraph` whose nodes carry ``kind`` and the kind's fields."""
+    def from_networkx(cls, graph: "nx.DiGraph[str]", **variables: Variable) -> "Graph":
+        """The graph of a `networkx.DiGraph`: its edges, and for each node the one of `variables` that has its name, without
+        parents. The other nodes carry ``kind`` and the kind's fields. Raises ValueError for nodes that are neither."""
         if not graph.is_directed():
             raise ValueError(f"a causal graph has directed edges: expected a networkx.DiGraph, got {graph}")
-        variables = {name: dict(node) for name, node in graph.nodes(data=True)}
-        for name, variable in variables.items():
+        check_known("node", variables, graph)
+        said = {name: variable.to_data() for name, variable in variables.items()}
+        if twice := [name for name, data in said.items() if "parents" in data]:
+            raise ValueError(f"{twice[0]}: the edges of the networkx graph say what its parents are: give it none")
+        nodes = {name: said.get(name, dict(node)) for name, node in graph.nodes(data=True)}
+        for name, variable in nodes.items():
             if parents := list(graph.predecessors(name)):
                 variable["parents"] = parents
-        return cls.from_data({"title": graph.graph.get("title", "Graph"), "variables": variables})
+        return cls.from_data({"title": graph.graph.get("title", "Graph"), "variables": nodes})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and list(self._written.items()) == list(other._written.items())

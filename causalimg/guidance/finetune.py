@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from causalimg.errors import check_kind, check_kinds, located, warn, wrong_kind
+from causalimg.errors import check_kind, located, warn, wrong_kind
 from causalimg.fit import began, check_fitted, interruptible, row_losses
 from causalimg.graph import Graph, Image
 from causalimg.graph.spec import Spec
@@ -30,7 +30,7 @@ from causalimg.guidance.view import View
 from causalimg.mechanisms import Mechanism
 from causalimg.mechanisms.mechanism import noisy_by_pixel
 from causalimg.readers import Reader
-from causalimg.readers.reader import fingerprint
+from causalimg.readers.reader import check_readers, fingerprint
 from causalimg.readers.scores import worth
 from causalimg.scm import SCM
 from causalimg.training.history import History
@@ -54,13 +54,14 @@ def preset(*readers: Reader) -> list[Term]:
     return [*guides, Minimality(weight=5.0), Locality(weight=20.0)]
 
 
-def expand(graph: Graph, guidance: Sequence[Reader | Term]) -> list[Term]:
-    """The terms that `guidance` stands for: those of the readers in it, then the others.
+def expand(graph: Graph, guidance: Reader | Term | Sequence[Reader | Term]) -> list[Term]:
+    """The terms that `guidance`, one or several, stands for: those of the readers in it, then the others.
 
     Where two readers read one variable, the second's terms are called ``"lv_area (2)"``. Raises ValueError for no guidance and
     for two terms of one label; TypeError for what is neither reader nor term.
     """
-    check_kinds("guidance", guidance, Reader, Term)
+    guidance = [guidance] if isinstance(guidance, Reader | Term) else guidance
+    check_readers("guidance", guidance, Term)
     readers = [guide for guide in guidance if isinstance(guide, Reader)]
     terms: dict[str, Term] = {}
     for term in (one for brought in (preset(*readers) if readers else []) for one in brought.expanded(graph)):

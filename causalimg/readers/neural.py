@@ -158,7 +158,7 @@ class NeuralReader(Reader):
             raise ValueError("no images: expected one or more to train on, and one or more to hold out")
         wrong = ((images < 0) | (images > 1) | images.isnan()).flatten(1).any(dim=1).nonzero()
         if len(wrong):
-            raise ValueError(f"images: expected values within [0, 1]; row {int(wrong[0])} has others")
+            raise ValueError(f"images: expected values within [0, 1]; row {int(wrong[0])} has others (bytes / 255 do)")
         if targets.ndim == images.ndim and targets.shape[2:] != images.shape[2:]:
             sizes = tuple(images.shape[2:]), tuple(targets.shape[2:])
             raise ValueError(f"masks: expected the size of the images, {sizes[0]}, got {sizes[1]}")

@@ -7,18 +7,18 @@ A reader on disk is JSON (kind, settings, report) and tensors, see `storage`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from reprlib import repr as brief
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from causalimg import storage
 from causalimg.configured import Configured, bounded, room
-from causalimg.errors import located
+from causalimg.errors import check_kinds, located, wrong_kind
 from causalimg.graph import Graph
 
 
@@ -81,6 +81,8 @@ class Reader(Configured, ABC):
     def load(cls, folder: str | Path) -> Self:
         """The reader in `folder`. Raises FileNotFoundError, or ValueError if it is not of this kind."""
         data, tensors = storage.read(folder)
+        if loader := "CausalModel" if "graph" in data else "Ensemble" if "models" in data else "":
+            raise ValueError(f"{folder} holds no {cls.__name__}: {loader}.load reads it")
         with located(str(folder)), bounded("a network", room(tensors)):
             reader = cls.from_data(data)
         storage.load_into(reader, folder, tensors)
@@ -98,6 +100,17 @@ class Reader(Configured, ABC):
         table = [[f"{self.fitted['held_out']} images held out", *next(iter(scores.values()))], *rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join("  ".join(map(str.rjust, row, widths)) for row in table)
+
+
+def check_readers(what: str, given: object, *others: type) -> None:
+    """Raise TypeError where `given` is no list of readers, or of `others`; of a bare network it says how it becomes a reader."""
+    for one in given if isinstance(given, Sequence) else [given]:
+        if isinstance(one, nn.Module) and not isinstance(one, (Reader, *others)):
+            raise TypeError(
+                f"{wrong_kind(what, 'Reader', one)}: say what its outputs mean, Segmentor(network, structures=(...)), "
+                "Regressor(network, variables=(...)) or Classifier(network, levels={...})"
+            )
+    check_kinds(what, given, Reader, *others)
 
 
 def fingerprint(network: Configured) -> str:

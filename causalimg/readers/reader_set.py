@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from causalimg.errors import check_kinds, check_known
+from causalimg.errors import check_known
 from causalimg.graph import Graph
-from causalimg.readers.reader import Reader
+from causalimg.readers.reader import Reader, check_readers
 from causalimg.values import in_batches
 
 
@@ -21,7 +21,7 @@ class ReaderSet(nn.Module):
 
     def __init__(self, graph: Graph, readers: Sequence[Reader]) -> None:
         super().__init__()
-        check_kinds("readers", readers, Reader)
+        check_readers("readers", readers)
         self.graph = graph
         self.readers = list(readers)
         self._registered = nn.ModuleList(readers)
@@ -36,6 +36,10 @@ class ReaderSet(nn.Module):
                         f"two readers of {name}: {self.by_variable[name].describe()} and {reader.describe()}"
                     )
                 self.by_variable[name] = reader
+
+    def readable(self, world: Iterable[str]) -> list[str]:
+        """The variables that are read off the images in `world`."""
+        return [name for name in self.by_variable if self.graph.image_of(name) in world]
 
     def read(self, world: Mapping[str, Tensor], names: Iterable[str], *, soft: bool = False) -> dict[str, Tensor]:
         """The variables `names`, read off the images of `world`; each reader looks at each image once.

@@ -14,6 +14,7 @@ from causalimg.data.csv_file import CsvFile
 from causalimg.data.images import open_picture
 from causalimg.data.limits import USUAL
 from causalimg.data.problems import Problems
+from causalimg.data.volumes import Picture
 
 LEVELS = 8
 """A column of text with at most so many different cells is guessed to be levels, and so are numbers with half as many."""
@@ -78,10 +79,10 @@ def _fact(cells: Sequence[str]) -> dict[str, Any] | None:
 def _channels(images: Path, names: Sequence[str] | None) -> int:
     """Of the first image: 1, or 3 of colours; 1 where it can't be read, which `check` says."""
     try:
-        pixels = open_picture(images / names[0]) if names else None
+        seen = open_picture(images / names[0]) if names else None
     except (OSError, ValueError):
         return 1
-    return 3 if pixels is not None and pixels.ndim == 3 else 1
+    return 3 if isinstance(seen, Picture) and len(seen.shape) == 3 else 1
 
 
 def _graph(title: str, causes: Mapping[str, dict[str, Any]], structures: Sequence[str], channels: int) -> list[str]:

@@ -34,6 +34,10 @@ class History:
 
     rows: tuple[Row, ...] = ()
 
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.rows)
+
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """The steps that have `metric`, and its values there. Raises ValueError for a metric that no row has."""
         check_known("metric", [metric], {name for row in self.rows for name in row})
@@ -52,6 +56,20 @@ class History:
     def read_jsonl(cls, path: str | Path) -> Self:
         """The history in a file that `write_jsonl`, or the log of training, left."""
         return cls(tuple(json.loads(line) for line in Path(path).read_text().splitlines()))
+
+
+def log_file(path: str | Path | None) -> Path | None:
+    """Where a history is logged, if anywhere. Raises ValueError for a folder."""
+    if path is not None and Path(path).is_dir():
+        raise ValueError(f"log: {path} is a folder: say a file, {Path(path) / 'history.jsonl'}")
+    return None if path is None else Path(path)
+
+
+def log_files(folder: str | Path | None, names: Iterable[str]) -> dict[str, Path | None]:
+    """Where the history of each of `names` is logged, if anywhere. Raises ValueError for a file."""
+    if folder is not None and Path(folder).is_file():
+        raise ValueError(f"log: {folder} is a file: say a folder, in which every variable gets one")
+    return {name: None if folder is None else log_file(Path(folder) / f"{name}.jsonl") for name in names}
 
 
 def as_line(row: Row) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 SMALL = 7.0  # points: the small font
 LINE = 0.13  # inches: the height of its line
-LETTER = 0.055  # inches: the mean width of its letters
+LETTER = 0.058  # inches: the mean width of its letters
 
 
 class Canvas:
@@ -41,6 +41,7 @@ def fold(text: str, width: float) -> list[str]:
 
 
 def save(figure: Any, path: str | Path | None) -> None:
-    """Write `figure` where `path` says, if it says; the suffix says how (png, pdf, svg)."""
+    """Write `figure` where `path` says, if it says, in a folder that is made if need be; the suffix says how (png, pdf, svg)."""
     if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=200)

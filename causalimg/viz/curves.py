@@ -36,6 +36,33 @@ def draw_history(rows: Sequence[Mapping[str, float]], *, title: str = "", path: 
     return figure
 
 
+def draw_columns(
+    numbers: Mapping[str, Tensor],
+    levels: Mapping[str, Mapping[str, int]],
+    *,
+    units: Mapping[str, str],
+    path: str | Path | None = None,
+) -> Any:
+    """A histogram of each of `numbers` (n,), and bars of the counts of `levels`, by variable.
+
+    Returns the matplotlib figure, and writes it to `path` if given. Raises ValueError where there is nothing to draw.
+    """
+    if not (names := [*numbers, *levels]):
+        raise ValueError("nothing to draw: no column of numbers or levels")
+    columns = min(len(names), 3)
+    figure, panels = _panels(-(-len(names) // columns), columns, size=(2.5, 1.6))
+    for axes, name in zip(panels, names, strict=False):
+        if name in numbers:
+            axes.hist(numbers[name][numbers[name].isfinite()].cpu().numpy(), bins=20, color=COLORS[2])
+        else:
+            axes.bar(list(levels[name]), list(levels[name].values()), color=COLORS[2])
+        axes.set_title(f"{name} [{units[name]}]" if name in units else name, fontsize=SMALL + 1, loc="left")
+    for axes in panels[len(names) :]:
+        axes.remove()
+    save(figure, path)
+    return figure
+
+
 class Curve(NamedTuple):
     """A line with a band about it: at every `target` the `middle`, and from `low` to `high`, each of shape (points,)."""
 

@@ -38,6 +38,11 @@ class Pictures(NamedTuple):
     captions: Sequence[str] = ()
     spread: Tensor | None = None
 
+    def first(self, n: int) -> "Pictures":
+        """The first `n` items."""
+        outlines = {name: mask[:n] for name, mask in self.outlines.items()}
+        return Pictures(self.images[:n], outlines, self.captions[:n], None if self.spread is None else self.spread[:n])
+
 
 class _Column(NamedTuple):
     """Pictures one above the other: `pixels` (rows, height, width), or (rows, height, width, 3) of red, green and blue.
@@ -60,25 +65,28 @@ def draw_grid(
     bounds: tuple[float, float] = (0.0, 1.0),
     title: str = "",
     path: str | Path | None = None,
+    rows: int = ROWS,
+    differences: bool = True,
 ) -> Any:
-    """The first eight items, a row each: the factual image, then every answer, under its heading, its difference, and its spread.
+    """The first `rows` items, a row each: the factual image, then every answer, its difference, and its spread.
 
-    Answers may be methods, targets, or both. `bounds` are the image's: black and white. Returns the matplotlib figure, and
-    writes it to `path` if given. Raises ValueError where the shapes or the numbers of captions disagree.
+    Answers may be methods, targets, or both; without `differences` they stand side by side. `bounds` are the image's: black and
+    white. Returns the matplotlib figure, and writes it to `path` if given. Raises ValueError where the shapes or the numbers of
+    captions disagree.
     """
     for heading, pictures in {"factual": factual, **answers}.items():
         _check(heading, pictures, tuple(factual.images.shape))
-    low, high = bounds
-    outlines = {"factual": _first(factual.outlines)}
+    factual, answers = factual.first(rows), {heading: answer.first(rows) for heading, answer in answers.items()}
+    unit, outlines = 255 / (bounds[1] - bounds[0]), {"factual": factual.outlines}
     columns = [_images("factual", factual, outlines, bounds)]
     for heading, answer in answers.items():
-        both = outlines | {"counterfactual": _first(answer.outlines)}
-        unit = 255 / (high - low)
-        change = unit * _largest(answer.images[:ROWS] - factual.images[:ROWS])
-        columns += [_images(heading, answer, both, bounds), _Column("difference", change, CHANGE, both)]
-        if answer.spread is not None:
-            columns.append(_Column("spread", unit * _largest(answer.spread[:ROWS]), CHANGE, both))
-    figure = _draw_columns(columns, title, scale="grey levels of 255")
+        both = outlines | {"counterfactual": answer.outlines}
+        columns.append(_images(heading, answer, both, bounds))
+        if differences:
+            columns.append(_Column("difference", unit * _largest(answer.images - factual.images), CHANGE, both))
+        if differences and answer.spread is not None:
+            columns.append(_Column("spread", unit * _largest(answer.spread), CHANGE, both))
+    figure = _draw_columns(columns, title, scale="grey levels of 255" if differences else "")
     save(figure, path)
     return figure
 
@@ -86,18 +94,14 @@ def draw_grid(
 def _images(
     heading: str, pictures: Pictures, outlines: Mapping[str, Mapping[str, Tensor]], bounds: tuple[float, float]
 ) -> _Column:
-    pixels = ((pictures.images[:ROWS] - bounds[0]) / (bounds[1] - bounds[0])).clamp(0, 1)
+    pixels = ((pictures.images - bounds[0]) / (bounds[1] - bounds[0])).clamp(0, 1)
     pixels = pixels.movedim(1, -1) if pixels.shape[1] == 3 else pixels[:, 0]
-    return _Column(heading, pixels, GREY, outlines, pictures.captions[:ROWS])
+    return _Column(heading, pixels, GREY, outlines, pictures.captions)
 
 
 def _largest(change: Tensor) -> Tensor:
     """Of every pixel's channels the one that changed most: a mean would hide a change of hue."""
     return change.gather(1, change.abs().argmax(1, keepdim=True))[:, 0]
-
-
-def _first(outlines: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: mask[:ROWS] for name, mask in outlines.items()}
 
 
 def _check(heading: str, pictures: Pictures, shape: tuple[int, ...]) -> None:
@@ -115,7 +119,7 @@ def _check(heading: str, pictures: Pictures, shape: tuple[int, ...]) -> None:
 
 
 def _draw_columns(columns: Sequence[_Column], title: str, scale: str) -> Any:
-    """The figure of `columns`; under the last, the scale of its colours, which means what `scale` says."""
+    """The figure of `columns`; under the last, the scale of its colours, which means what `scale` says, if anything."""
     grid = _Grid(columns, title)
     outlined = dict.fromkeys(name for column in columns for masks in column.outlines.values() for name in masks)
     colors = dict(zip(outlined, cycle(COLORS), strict=False))
@@ -126,7 +130,8 @@ def _draw_columns(columns: Sequence[_Column], title: str, scale: str) -> Any:
             for kind, masks in column.outlines.items():
                 for name, mask in masks.items():
                     _outline(axes, mask[row], colors[name], DASHES[kind])
-    grid.add_scale(picture, scale)
+    if scale:
+        grid.add_scale(picture, scale)
     if colors:
         grid.add_legend(colors)
     return grid.canvas.figure

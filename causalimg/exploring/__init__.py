@@ -1,0 +1,2 @@
+from causalimg.exploring.explore import explore as explore
+from causalimg.exploring.server import serve as serve
