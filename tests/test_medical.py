@@ -1,5 +1,6 @@
 """NIfTI, DICOM and pixels in mm: a file is read as what was scanned, however it was saved, or refused with what to say."""
 
+from contextlib import suppress
 from itertools import permutations, product
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 import causalimg as ci
 from causalimg.data.frame import Frame
+from causalimg.data.images import open_picture
 from causalimg.data.normalise import normalise_from_data, normalise_to_data
 from causalimg.data.volumes import Picture as Seen
 
@@ -60,7 +62,7 @@ def saved_as(voxels, order, signs, spacing=(1.0, 1.0, 1.0)):
     return np.ascontiguousarray(stored), affine
 
 
-def dicom(path, pixels, *, at=0.0, stored=16, kind="MONOCHROME2", spacing=(1.0, 1.0), lies=(1, 0, 0, 0, 1, 0), **said):
+def dicom(path, pixels, *, stored=16, kind="MONOCHROME2", spacing=(1.0, 1.0), lies=(1, 0, 0, 0, 1, 0), **said):
     """One slice as a CT would write it; `lies`: the directions of its rows and columns, None for none."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
@@ -78,8 +80,7 @@ def dicom(path, pixels, *, at=0.0, stored=16, kind="MONOCHROME2", spacing=(1.0, 
         file.PixelSpacing = list(spacing)
     if lies is not None:
         file.ImageOrientationPatient = list(lies)
-        normal = np.cross(lies[:3], lies[3:])
-        file.ImagePositionPatient = [float(one) for one in normal * at]
+        file.ImagePositionPatient = [0.0, 0.0, 0.0]
     for name, value in said.items():
         setattr(file, name, value)
     file.PixelData = np.ascontiguousarray(pixels).tobytes()
@@ -89,9 +90,10 @@ def dicom(path, pixels, *, at=0.0, stored=16, kind="MONOCHROME2", spacing=(1.0, 
 def series(folder, voxels, order=None, **said):
     """The RAS `voxels` as axial slices (rows to the back, columns to the left), files named in a random `order`."""
     folder.mkdir()
-    n = voxels.shape[2]
+    right, front, n = voxels.shape
     for name, k in enumerate(order or range(n)):
-        dicom(folder / f"{name}.dcm", np.flip(voxels[:, :, k], (0, 1)).T, at=float(k), **said)
+        said |= {"ImagePositionPatient": [1.0 - right, 1.0 - front, k]}  # to the left, back and head
+        dicom(folder / f"{name}.dcm", np.flip(voxels[:, :, k], (0, 1)).T, **said)
 
 
 def wrong(folder, names, **how):
@@ -180,6 +182,14 @@ def test_masks_lie_on_the_slices_as_images_do(tmp_path):
     read = table(tmp_path, ["a.nii.gz"], **outlined(tmp_path), slices=ci.Slices(largest="lv"))
     seen = (read["x"][0, 0] * 600).round()[read.masks["lv"][0]]
     assert sorted(seen.tolist()) == [112, 122, 132, 212, 222, 232]
+
+
+def test_a_series_in_a_folder_is_outlined_in_a_nifti_of_its_name(tmp_path):
+    how = outlined(tmp_path)
+    series(tmp_path / "scans/b", phantom())
+    (tmp_path / "masks/a.nii.gz").rename(tmp_path / "masks/b.nii.gz")
+    read = table(tmp_path, ["b"], **how, slices=ci.Slices(largest="lv"))
+    assert sorted((read["x"][0, 0] * 600).round()[read.masks["lv"][0]].tolist()) == [112, 122, 132, 212, 222, 232]
 
 
 def test_a_row_of_a_volume_is_repeated_for_each_slice(tmp_path):
@@ -511,6 +521,20 @@ def test_what_is_no_such_file_is_one_line(tmp_path, name, text):
     assert len(said) == 2
     assert said[1].startswith(f"  images: can't read '{name}': ")
     assert said[1].endswith("(line 2)")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.dcm"])
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_bytes_are_changed_a_file_is_read_or_refused_in_one_line(tmp_path, name, seed):
+    nifti(tmp_path / name, phantom()) if name == "a.nii" else dicom(tmp_path / name, phantom()[:, :, 0].T)
+    draw, whole = np.random.default_rng(seed), (tmp_path / name).read_bytes()
+    for _ in range(50):
+        broken = bytearray(whole)
+        for at in draw.integers(0 if name == "a.nii" else 128, 340 if name == "a.nii" else len(whole), 3):
+            broken[at] = draw.integers(256)
+        (tmp_path / name).write_bytes(broken)
+        with suppress(OSError, ValueError):
+            assert open_picture(tmp_path / name).shape
 
 
 def test_a_file_that_is_cut_short_is_one_line(tmp_path):

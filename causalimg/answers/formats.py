@@ -77,6 +77,7 @@ def write_nifti(path: Path, answer: Answer) -> None:
 def write_dicom(path: Path, answer: Answer) -> None:
     """A secondary capture of 16 bits, marked as derived and synthetic; of the patient there is what `place.fields` copies."""
     pydicom = imported("pydicom", INSTALL)
+    answer.grey()
     pixels = (DEEPEST * answer.unit()[0]).round().astype(np.uint16)
     file = pydicom.Dataset()
     for name, value in {**EMPTY, **_said(pydicom, answer), **_pixels(pixels, answer), **_lies(answer.place)}.items():

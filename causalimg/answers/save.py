@@ -5,7 +5,7 @@ What somebody else wrote, or changed, is not written over. What an earlier answe
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from hashlib import file_digest
 from pathlib import Path
 from secrets import token_hex
@@ -30,13 +30,15 @@ NPZ: Format = "npz"
 Columns = Mapping[str, Sequence[Any]]
 
 
-class Answered(Mapping[str, Tensor], Protocol):
+class Answered(Protocol):
     """What is known of a `Counterfactual`."""
 
     graph: Graph
     factual: World
     action: World
 
+    def __getitem__(self, name: str, /) -> Tensor: ...
+    def items(self) -> ItemsView[str, Tensor]: ...
     @property
     def measured(self) -> World: ...
     @property
@@ -84,7 +86,7 @@ def _rows(cf: Answered, name: str, values: Tensor) -> Tensor:
 
 def _columns(cf: Answered) -> dict[str, list[Any]]:
     """All that is no image: numbers, and levels by name."""
-    parts = {"": cf, "factual ": cf.factual, "asked ": cf.action, "measured ": cf.measured}
+    parts = {"": dict(cf.items()), "factual ": cf.factual, "asked ": cf.action, "measured ": cf.measured}
     said = {
         part + name: _words(cf, name, value)
         for part, world in parts.items()

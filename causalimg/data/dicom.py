@@ -24,6 +24,9 @@ UNEVEN = 0.05
 NO_TEXT = ("SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN")
 """The kinds of fields that are no text or numbers."""
 
+BROKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError)
+"""What pydicom raises where a header is not what it should be."""
+
 Header = Any
 
 
@@ -66,7 +69,7 @@ def read_dicom(path: Path, limits: Limits, fields: Sequence[str] = ()) -> Pictur
     """
     try:
         return _read(series_in(path) if path.is_dir() else [path], limits, fields)
-    except (AttributeError, KeyError, TypeError) as error:  # pydicom's, where a header is not what it should be
+    except (*BROKEN, imported("pydicom", INSTALL).errors.BytesLengthException) as error:
         raise ValueError(f"its header is broken: {error}") from None
 
 

@@ -1,9 +1,7 @@
 """A folder of images plus a CSV file becomes a table for a graph, or an error that says everything that is wrong."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import cast
 
@@ -12,17 +10,15 @@ from torch import Tensor
 
 from causalimg.data.arrays import Normalise
 from causalimg.data.csv_file import CsvFile
-from causalimg.data.folder import Folder
-from causalimg.data.frame import WHOLE, Fit
-from causalimg.data.images import Stack, source_of
+from causalimg.data.frame import Fit
 from causalimg.data.limits import USUAL, Limits
 from causalimg.data.problems import Problems
-from causalimg.data.scans import Scan, Scanning, check_ways, spaced
+from causalimg.data.scanner import Scanner
+from causalimg.data.scans import Scan, Scanning, check_ways
 from causalimg.data.slices import Slices
 from causalimg.data.spelling import plain
 from causalimg.data.table import Table
-from causalimg.data.volumes import Picture, Volume
-from causalimg.errors import check_known, unknown, warn, wrong_kind
+from causalimg.errors import check_known, unknown, wrong_kind
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
 from causalimg.graph.quantities import PIXELS
 from causalimg.readers import Reader, ReaderSet
@@ -33,12 +29,6 @@ MASKS, FILES = "masks", "files"
 
 SLICE = "slice"
 """The column that has the number of a slice."""
-
-LEAST_MM = 1e-6
-LOST = 0.01
-"""Of a structure, beyond the image: of more there is a warning."""
-
-SHOWN = 5
 
 
 def read_table(
@@ -204,7 +194,7 @@ class _Files:
             return
         sizes = []
         for scan in scans:
-            with self._noted("images", self.csv.lines[scan.row]):
+            with self.problems.noted("images", self.csv.lines[scan.row]):
                 sizes.append(scan.pixel_mm)
         if self.pixel_size in self.graph:
             values[self.pixel_size] = torch.tensor(sizes)
@@ -223,73 +213,16 @@ class _Files:
         self, images: Path, masks: Path | None, scanning: Scanning, spacing: str | None, fields: Sequence[str]
     ) -> list[Scan]:
         """What there is of each row: several of a volume."""
-        self._check_memory(len(self.csv))
-        sizes = self._spacings(spacing) or [None] * len(self.csv)
-        of_images = self._source("images", images, fields)
-        of_masks = None if masks is None else self._source("masks", masks)
-        found: list[Scan] = []
-        for row, line in enumerate(self.csv.lines):
-            image, labels = self._read(of_images, "images", row), self._read(of_masks, "masks", row)
-            if image is None and isinstance(labels, Picture):
-                with self._noted("masks", line):
-                    scanning.masks(labels.pixels, WHOLE)
-            with self._noted("images", line):
-                for picture, mask in scanning.pictures(image, labels) if image is not None else ():
-                    found += self._scan(scanning, row, spaced(picture, sizes[row]), mask)
-                    self._check_memory(len(found))
-        self._warn_of_lost(found, scanning.structures)
-        return found
+        scanner = Scanner(scanning, self.csv, self.problems, self.limits, self.image, self._counts)
+        of_images = scanner.source("images", images, self.file_names, fields)
+        of_masks = None if masks is None else scanner.source("masks", masks, self.file_names)
+        return scanner.read(of_images, of_masks, scanner.spacings(spacing))
 
-    def _scan(self, scanning: Scanning, row: int, picture: Picture, labels: Picture | None) -> Iterator[Scan]:
-        """None of what is wrong: that is noted."""
-        line, frame, image = self.csv.lines[row], WHOLE, None
-        with self._noted("images", line):
-            image, frame = scanning.image(picture)
-            self._check_counts(picture.shape[:2])
-        masks: Tensor | None = None
-        lost: list[float] = []
-        if labels is not None:
-            with self._noted("masks", line):
-                masks, lost = scanning.masks(labels.pixels, frame)
-        if image is not None:
-            pixel = frame.pixel(picture, self.variable.shape[1:])
-            yield Scan(row, image, masks, pixel, picture.slice, lost, picture.fields)
-
-    def _source(self, kind: str, path: Path, fields: Sequence[str] = ()) -> Folder | Stack | None:
-        return source_of(kind, path, self.file_names, self.csv.lines, self.problems, self.limits, fields)
-
-    def _read(self, source: Folder | Stack | None, kind: str, row: int) -> Picture | Volume | None:
-        with self._noted(kind, self.csv.lines[row]):
-            return None if source is None else source[row]
-        return None
-
-    @contextmanager
-    def _noted(self, kind: str, line: int) -> Iterator[None]:
-        """What is wrong with the `kind` (images or masks) on a line, as a problem."""
-        try:
-            yield
-        except (OSError, ValueError) as error:
-            self.problems.add(kind, type(error).__name__, str(error), line)
-
-    def _spacings(self, column: str | None) -> list[float | None] | None:
-        """The numbers in `column`, the side of a pixel in mm; what is none is noted, and None."""
-        if column is None:
-            return None
-        if plain(column) not in self.csv.columns:
-            self.problems.add("spacing", "column", str(unknown("column", column, self.csv.columns)))
-            return None
-        positive = Continuous(unit="mm", bounds=(LEAST_MM, None))
-        sizes = self.csv.numbers(plain(column), column, positive, self.problems).double().tolist()
-        return [size if size >= LEAST_MM else None for size in sizes]
-
-    def _warn_of_lost(self, found: Sequence[Scan], structures: Sequence[str]) -> None:
-        """Say what of the structures no image shows: what is measured on the masks is too small by it."""
-        for i, structure in enumerate(structures):
-            gone = [(self.csv.lines[one.row], one.lost[i]) for one in found if one.lost and one.lost[i] > LOST]
-            if gone:
-                lines, most = ", ".join(str(line) for line, _ in gone[:SHOWN]), max(share for _, share in gone)
-                more = f" and {len(gone) - SHOWN} more" * (len(gone) > SHOWN)
-                warn(f"up to {most:.0%} of {structure} lies beyond the declared image (lines {lines}{more})")
+    @property
+    def _counts(self) -> str | None:
+        """A column that counts pixels."""
+        measured = [name for name in self.used if name in self.graph.measured]
+        return next((name for name in measured if cast(Continuous, self.graph[name]).unit == PIXELS), None)
 
     def sources(self, structures: Sequence[str], reader_set: ReaderSet) -> dict[str, str]:
         """For the variables without a column: the masks where they have the structures, else a reader, by its kind.
@@ -313,24 +246,6 @@ class _Files:
             for row in self.graph[name].outside(table[name]).nonzero().flatten().tolist():
                 what = f"{table[name][row]:g} by {source} is not {self.graph[name].allowed}"
                 self.problems.add(name, "bounds", what, table.lines[row])
-
-    def _check_memory(self, images: int) -> None:
-        """All images are held at once, of 4 bytes a number."""
-        try:
-            self.limits.check_size(*self.variable.shape[1:], f"{self.image} is declared with ")
-            self.limits.check("bytes", 4 * images * prod(self.variable.shape), "the images take ")
-        except ValueError as error:
-            self.problems.add("images", "memory", str(error))
-            self.problems.check()
-
-    def _check_counts(self, size: tuple[int, ...]) -> None:
-        """Pixels of the file are no pixels of the declared image: a column that counts them would be wrong throughout."""
-        measured = [name for name in self.used if name in self.graph.measured]
-        counts = next((name for name in measured if cast(Continuous, self.graph[name]).unit == PIXELS), None)
-        if counts and size != self.variable.shape[1:]:
-            old, new = ("x".join(map(str, one)) for one in (size, self.variable.shape[1:]))
-            remedy = f"declare unit='fraction', or say columns={{{counts!r}: None}} to have it measured"
-            raise ValueError(f"{counts} counts pixels, but the image is resized from {old} to {new}: {remedy}")
 
 
 def _filled(table: Table, sources: Mapping[str, str], reader_set: ReaderSet) -> Table:

@@ -1,6 +1,7 @@
 """A NIfTI file (.nii, .nii.gz) as a volume. Its header is checked before its voxels are unpacked."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,14 @@ def read_nifti(file: Path, limits: Limits, labels: bool = False) -> Volume:
     """
     nibabel = imported("nibabel", INSTALL)
     try:
-        image = nibabel.load(file)
+        return _read(nibabel.load(file), limits, labels)
     except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
         raise ValueError(f"it is no NIfTI file, or broken: {error}") from None
+    except (KeyError, OverflowError, TypeError) as error:  # nibabel's, where a header is not what it should be
+        raise ValueError(f"its header is broken: {error}") from None
+
+
+def _read(image: Any, limits: Limits, labels: bool) -> Volume:
     shape = _three(image.shape)
     scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
     dtype = image.get_data_dtype()

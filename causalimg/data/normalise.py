@@ -1,5 +1,7 @@
 """What is done to the grey levels of images when they are read, so that it can be done again to those that come later."""
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -83,7 +85,18 @@ def normalise_from_data(data: Any) -> Normalise | None:
         return None
     if "code" in data:
         return Unsaved(str(data["code"]))
-    return Window(**data) if "centre" in data or "width" in data else Percentile(**data)
+    return setting_of(data)
+
+
+def setting_of(data: Any) -> Percentile | Window:
+    """The `Percentile` or `Window` that plain data means, by the names it has. Raises ValueError for what is neither."""
+    if isinstance(data, Percentile | Window):
+        return data
+    if not isinstance(data, Mapping):
+        raise ValueError(f"expected low and high, or centre and width, got {data!r}")
+    names = [str(name) for name in data]
+    near = [name for name in names if get_close_matches(name, Window.model_fields, n=1)]
+    return (Window if near else Percentile)(**{str(name): value for name, value in data.items()})
 
 
 def normalise_of(*tables: Any) -> Normalise | None:

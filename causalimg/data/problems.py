@@ -4,6 +4,8 @@ A problem is one distinct mistake with the lines of the CSV file it was made on,
 that say ``Female`` are one problem, not four hundred.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -61,6 +63,14 @@ class Problems:
         lines = self._lines.setdefault((where, kind, what), [])
         if line is not None:
             lines.append(line)
+
+    @contextmanager
+    def noted(self, where: str, line: int) -> Iterator[None]:
+        """Note an OSError or a ValueError that is raised within, of what is on this line."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            self.add(where, type(error).__name__, str(error), line)
 
     def check(self) -> None:
         """Raise TableError if anything was noted."""

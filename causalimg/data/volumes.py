@@ -124,9 +124,9 @@ def turned(voxels: Pixels, affine: NDArray[np.float64], **known: Any) -> Volume:
     Raises ValueError for an `affine` that says no directions.
     """
     nibabel = imported("nibabel", INSTALL)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    ways = nibabel.io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
+    if np.isnan(ways).any():
         raise ValueError("its header doesn't say how its voxels lie")
-    ways = nibabel.io_orientation(affine)
     turn = nibabel.orientations.inv_ornt_aff(ways, voxels.shape)
     return Volume(nibabel.apply_orientation(voxels, ways), np.asarray(affine @ turn, dtype=np.float64), **known)
 

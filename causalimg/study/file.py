@@ -17,13 +17,15 @@ import json
 from collections.abc import Iterable, Mapping
 from os.path import relpath
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt
 
 from causalimg.cards import About
-from causalimg.data import Percentile, Table, read_table
+from causalimg.data import Percentile, Slices, Table, Window, read_table
+from causalimg.data.frame import Fit
+from causalimg.data.normalise import setting_of
 from causalimg.errors import check_known, located
 from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
@@ -33,6 +35,9 @@ from causalimg.study.plan import Plan, Study
 from causalimg.training.recipe import Recipe
 
 PATHS = ("csv", "images", "masks", "out")
+READ = ("images", "columns", "masks", "structures", "normalise", "slices", "fit", "spacing", "pixel_size", "fields")
+"""The settings that `read_table` takes as they are."""
+
 RECIPES = ("fit", "tuning", "readers")
 """The settings of a plan that are recipes."""
 
@@ -49,7 +54,12 @@ class StudyFile(Spec):
     masks: Path | None = Field(None, description="A folder, or an NPZ file with an array 'labels'.")
     structures: tuple[str, ...] = Field((), description="What the labels 1, 2, ... outline.")
     columns: dict[str, str | None] = Field({}, description="What a variable's column is called; null: measured.")
-    normalise: Percentile | None = None
+    normalise: Annotated[Percentile | Window, BeforeValidator(setting_of)] | None = None
+    slices: Slices | None = Field(None, description="Which slices of a volume are rows.")
+    fit: Fit | None = Field(None, description="What is done to images of other proportions than those declared.")
+    spacing: str | None = Field(None, description="The column with the side of a pixel in mm, where files don't say it.")
+    pixel_size: str | None = Field(None, description="The variable that gets the side of a pixel in mm.")
+    fields: tuple[str, ...] = Field((), description="Fields of DICOM headers that become columns.")
     patient: str | None = Field("patient", description="Whose image a row is; null: each row counts by itself.")
     graph: dict[str, Any] | str
     steps: PositiveInt = 3000
@@ -90,8 +100,8 @@ class StudyFile(Spec):
 
     def table(self) -> Table:
         """The table. Raises what `read_table` raises."""
-        how: dict[str, Any] = {"columns": self.columns, "masks": self.masks, "structures": self.structures}
-        return read_table(self.declared(), self.csv, self.images, normalise=self.normalise, **how)
+        how = {name: getattr(self, name) for name in READ}
+        return read_table(self.declared(), self.csv, **how)
 
     def study(self) -> Study:
         """The rows, split. Raises what `read_table` and `Study.of_table` raise."""

@@ -423,7 +423,7 @@ LOADED: dict[str, tuple[Callable[[], Any], Right, str]] = {
         refuses("m", "no model"),
         "",
     ),
-    "a model as a segmentor": (lambda: (model().save(M), ci.Segmentor.load(M)), refuses("m", "kind"), ""),
+    "a model as a segmentor": (lambda: (model().save(M), ci.Segmentor.load(M)), refuses("m", "Segmentor"), ""),
     "a segmentor as a regressor": (
         lambda: reader_of(lambda: None, ci.Regressor),
         refuses("Regressor", "Segmentor"),

@@ -266,7 +266,11 @@ class Odd(ci.Metric if hasattr(ci, "Metric") else object):  # type: ignore[misc]
 JUDGED: dict[str, tuple[Callable[[], Any], Right, str]] = {
     "no judge": (lambda: judged(judges=[]), refuses("no judge"), ""),
     "None for judges": (lambda: judged_by(None), refuses("judge"), ""),
-    "a judge that is no list": (lambda: judged_by(Threshold()), refuses("judge"), ""),
+    "a judge that is no list": (
+        lambda: judged_by(Threshold()),
+        either(lambda report: "area" in report.table(), "judge"),
+        "",
+    ),
     "a text for a judge": (lambda: judged_by(["segmentor"]), refuses("judge", "segmentor"), ""),
     "the class of a judge": (lambda: judged_by([Threshold]), refuses("judge", "Threshold"), ""),
     "a judge of nothing here": (

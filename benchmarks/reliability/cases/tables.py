@@ -418,7 +418,7 @@ IMAGES: dict[str, tuple[str, Callable[[Path], Any], Right]] = {
     "a PNG of 3.6 gigapixels in a few kB": ("a.png", huge_png, refuses("a.png", "pixels", "line 2")),
     "a PNG of 144 megapixels in 140 kB": ("a.png", large_png, refuses("a.png", "pixels", "line 2")),
     "a PNG of one pixel": ("a.png", saved(grey(size=(1, 1))), either(near(0.2), "a.png", "1x1")),
-    "a PNG of one row": ("a.png", saved(grey(size=(1, 7))), either(near(0.2), "a.png")),
+    "a PNG of one row": ("a.png", saved(grey(size=(1, 7))), either(near(0.2), "1x7")),
     "a PNG of two greys by turns": ("a.png", saved(np.tile([[0, 102]], (8, 4)).astype(np.uint8)), answers(near(0.2))),
     "an NPZ of bytes": ("a.npz", lambda p: np.savez(p, grey()), answers(near(0.2))),
     "an NPZ of floats": ("a.npz", lambda p: np.savez(p, np.full((4, 4), 0.2)), answers(near(0.2))),

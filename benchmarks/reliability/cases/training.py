@@ -435,7 +435,11 @@ class Few(ci.Term if hasattr(ci, "Term") else object):  # type: ignore[misc]
 TUNED: dict[str, tuple[Callable[[], Any], Right, str]] = {
     "no guidance": (lambda: tune(guidance=[]), refuses("guidance"), ""),
     "guidance=None": (lambda: tune(guidance=None), refuses("guidance"), ""),
-    "a reader that is no list": (lambda: tune(guidance=Threshold()), refuses("guidance"), ""),
+    "a reader that is no list": (
+        lambda: tune(guidance=Threshold()),
+        either(lambda made: made.guided_by, "guidance"),
+        "",
+    ),
     "a text in the guidance": (lambda: tune(guidance=["segmentor"]), refuses("guidance", "str"), ""),
     "the class of a reader in the guidance": (lambda: tune(guidance=[Threshold]), refuses("guidance"), ""),
     "a reader of nothing here": (
