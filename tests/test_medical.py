@@ -1,5 +1,6 @@
 """NIfTI, DICOM and pixels in mm: a file is read as what was scanned, however it was saved, or refused with what to say."""
 
+import sys
 from contextlib import suppress
 from itertools import permutations, product
 from pathlib import Path
@@ -192,6 +193,19 @@ def test_a_series_in_a_folder_is_outlined_in_a_nifti_of_its_name(tmp_path):
     assert sorted((read["x"][0, 0] * 600).round()[read.masks["lv"][0]].tolist()) == [112, 122, 132, 212, 222, 232]
 
 
+def test_labels_that_are_whole_floats_are_labels(tmp_path):
+    how, mask = outlined(tmp_path), tmp_path / "masks/a.nii.gz"
+    expected = table(tmp_path, ["a.nii.gz"], **how, slices=ci.Slices())
+    image = nibabel.load(mask)
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata().astype(np.float32), image.affine), mask)
+    read = table(tmp_path, ["a.nii.gz"], **how, slices=ci.Slices())
+    assert torch.equal(read.masks["lv"], expected.masks["lv"])
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata().astype(np.float32) / 2, image.affine), mask)
+    assert "type float32, expected (height, width) and integers" in wrong(
+        tmp_path, ["a.nii.gz"], **how, slices=ci.Slices()
+    )
+
+
 def test_a_row_of_a_volume_is_repeated_for_each_slice(tmp_path):
     nifti(tmp_path / "a.nii", phantom())
     declared = ci.Graph.of(age=ci.Continuous(), x=ci.Image(parents=["age"], shape=(1, 5, 6)))
@@ -347,8 +361,8 @@ def test_ways_to_normalise_make_the_round_trip():
 # pixels in mm
 
 
-def heart(spacing, phantom_size=192):
-    """A heart and its mask, (phantom_size x phantom_size) of 120 mm, seen with pixels of `spacing` mm."""
+def heart(spacing):
+    """A heart and its mask, 120 mm wide, seen with pixels of `spacing` mm, and the area of its cavity in mm2."""
     size = round(120 / spacing)
     drawn = ci.phantoms.Heart(size=size).sample(1, seed=3)
     return drawn.values["x"][0, 0].numpy(), drawn.masks["lv"][0].numpy().astype(np.uint8), drawn.values["lv_area"][0]
@@ -389,6 +403,15 @@ def test_what_is_not_resized_is_not_blurred_and_what_is_beyond_is_the_least_valu
     read = ci.read_table(declared, rows(tmp_path, ["a.png"], mm=[2]), spacing="mm")["x"][0, 0]
     assert np.allclose(read[:, 1:7] * 255, pixels[2:6])
     assert np.allclose(read[:, [0, 7]] * 255, pixels.min())
+
+
+@pytest.mark.parametrize("rounding", [1, 1.0000001, 0.9999999])
+@pytest.mark.parametrize(("height", "start"), [(10, 3), (11, 3), (12, 4), (3, -1), (2, -1)])
+def test_the_middle_begins_at_a_whole_pixel_whatever_a_header_rounds(rounding, height, start):
+    seen = Seen(np.zeros((height, 4)), (rounding, 1.0))
+    frame = Frame.of(seen, ci.Image(shape=(1, 4, 4), spacing=(1, 1)))
+    assert frame.rows[0] * height == pytest.approx(start)
+    assert frame.columns == (0, 1)
 
 
 @pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
@@ -460,6 +483,15 @@ def test_the_size_of_a_pixel_can_be_a_cause_of_the_image(tmp_path):
     Picture.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "c.png")
     read = ci.read_table(Zoomed, rows(tmp_path, ["c.png"], pixel=[0.2]), spacing="pixel", pixel_size="pixel")
     assert read["pixel"].tolist() == pytest.approx([0.4])
+
+
+@pytest.mark.parametrize(("unit", "in_mm"), [("mm", 1), ("unknown", 1), ("meter", 1000), ("micron", 0.001)])
+def test_the_unit_of_a_nifti_header_counts(tmp_path, unit, in_mm):
+    image = nibabel.Nifti1Image(np.zeros((4, 4, 1), np.uint8), np.diag([3, 3, 3, 1.0]))
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "a.nii")
+    read = ci.read_table(Zoomed, rows(tmp_path, ["a.nii"]), pixel_size="pixel")
+    assert read["pixel"].item() == pytest.approx(3 * in_mm)
 
 
 @pytest.mark.parametrize(
@@ -633,3 +665,11 @@ def test_a_series_may_not_lead_out_of_its_folder(tmp_path):
     csv = rows(tmp_path / "in", ["scan"])
     with pytest.raises(ci.TableError, match="'scan' is outside of"):
         ci.read_table(graph(), csv, normalise=ci.Window(300, 600), slices=ci.Slices())
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.dcm"])
+def test_a_package_that_is_missing_is_named_with_how_to_install_it(tmp_path, monkeypatch, name):
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "nibabel" if name == "a.nii" else "pydicom", None)
+    with pytest.raises(ImportError, match=r'pip install "causalimg\[medical\]"'):
+        table(tmp_path, [name])

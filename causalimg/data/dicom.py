@@ -126,7 +126,7 @@ def _pixels(file: Path, header: Header) -> tuple[Pixels, int | None]:
     pixels = np.asarray(imported("pydicom.pixels", INSTALL).pixel_array(imported("pydicom", INSTALL).dcmread(file)))
     if header.PhotometricInterpretation in COLOURS:
         return pixels, None
-    pixels = _stored(pixels, header)
+    pixels = _white_high(pixels, header)
     slope, intercept = (float(header.get(f"Rescale{name}", usual)) for name, usual in (("Slope", 1), ("Intercept", 0)))
     if (slope, intercept) == (1, 0):
         return pixels, 2**header.BitsStored - 1
@@ -134,13 +134,11 @@ def _pixels(file: Path, header: Header) -> tuple[Pixels, int | None]:
     return scaled.astype(np.int32) if slope.is_integer() and intercept.is_integer() else scaled, None
 
 
-def _stored(pixels: Pixels, header: Header) -> Pixels:
-    """Without the bits beside those of the image, in which devices leave other things; white is the greatest."""
-    unused = 8 * pixels.dtype.itemsize - header.BitsStored
-    pixels = (pixels << unused) >> unused  # with the sign, where the type has one
-    if header.PhotometricInterpretation == "MONOCHROME1":
-        return (-1 if pixels.dtype.kind == "i" else 2**header.BitsStored - 1) - pixels
-    return pixels
+def _white_high(pixels: Pixels, header: Header) -> Pixels:
+    """With white as the greatest. (pydicom leaves out the bits beside those that are stored.)"""
+    if header.PhotometricInterpretation != "MONOCHROME1":
+        return pixels
+    return (-1 if pixels.dtype.kind == "i" else 2**header.BitsStored - 1) - pixels
 
 
 def _check_one_series(headers: Sequence[Header]) -> None:

@@ -87,7 +87,8 @@ class Judges:
 
 def judges_of(models: Sequence[Answering], given: Reader | Sequence[Reader], allow_guide: bool) -> Judges:
     """The readers `given`, or the one, as judges of `models`. Raises ValueError where there is no model or no reader,
-    where two read the same variable, and, unless `allow_guide`, for one that guided a model; TypeError for what is no model or no reader."""
+    where two read the same variable, and, unless `allow_guide`, for one that guided a model; TypeError for what is no model or
+    no reader."""
     if not models:
         raise ValueError("no model to judge")
     for model in models:
