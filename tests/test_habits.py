@@ -36,7 +36,7 @@ TABLE = ci.Table(GRAPH, ROWS, extra={"patient": list("abcde")}, filled={"area": 
 HVAE = ci.HVAE(widths=(4,), latents=(2,), embedding=4)
 
 
-class Sums(ci.Reader):
+class Totals(ci.Reader):
     """The area of what is bright."""
 
     bias: float = 1.0
@@ -49,7 +49,7 @@ class Sums(ci.Reader):
 
 
 def made():
-    model = as_if_fitted(ci.compile(GRAPH, Sums(), x=HVAE))
+    model = as_if_fitted(ci.compile(GRAPH, Totals(), x=HVAE))
     model.supports = supports_of(GRAPH, ROWS)
     return model
 
@@ -156,10 +156,10 @@ def test_any_items_are_drawn_into_a_folder_that_is_made(model, tmp_path):
 def test_it_is_said_who_read_and_whether_it_guided():
     model = made()
     said = " ".join(words(model.do(ONE, area=3.0).plot())).replace("\n", " ")
-    assert "by Sums" in said
+    assert "by Totals" in said
     assert "a guide" not in said
-    model.guided_by = [fingerprint(Sums())]
-    assert "by Sums (a guide)" in " ".join(words(model.do(ONE, area=3.0).plot())).replace("\n", " ")
+    model.guided_by = [fingerprint(Totals())]
+    assert "by Totals (a guide)" in " ".join(words(model.do(ONE, area=3.0).plot())).replace("\n", " ")
 
 
 def test_answers_stand_side_by_side_across_a_variable(model):
@@ -215,13 +215,13 @@ def test_masks_may_be_arrays():
 @pytest.mark.filterwarnings("ignore:the image hardly follows:UserWarning", "ignore:the guide .* reads:UserWarning")
 def test_one_guide_and_one_judge_need_no_list():
     both = [made(), made()]
-    for model, guidance in zip(both, (Sums(), [Sums()]), strict=True):
+    for model, guidance in zip(both, (Totals(), [Totals()]), strict=True):
         model.finetune(ROWS, guidance=guidance, recipe=ci.Recipe(steps=1, batch=2))
     same(both[0].state_dict(), both[1].state_dict())
-    judged = [judges_of(both, judge, False) for judge in (Sums(bias=2.0), [Sums(bias=2.0)])]
+    judged = [judges_of(both, judge, False) for judge in (Totals(bias=2.0), [Totals(bias=2.0)])]
     assert judged[0].name == judged[1].name
     assert judged[0].targets("area") == judged[1].targets(["area"]) == ["area"]
-    assert both[0].sensitivity(ROWS, Sums()) == both[0].sensitivity(ROWS, [Sums()])
+    assert both[0].sensitivity(ROWS, Totals()) == both[0].sensitivity(ROWS, [Totals()])
 
 
 NET = torch.nn.Conv2d(1, 1, 3, padding=1)
@@ -232,7 +232,10 @@ SLIPS = {
     "fit(csv)": (lambda m, f: m.fit("hearts.csv"), "got str 'hearts.csv': read_table reads a file"),
     "fit(list of rows)": (lambda m, f: m.fit([{"age": 1.0}]), r"list of rows: pandas\.DataFrame\(rows\)"),
     "fit(log=file)": (lambda m, f: m.fit(ROWS, log=f / "file", warm_start=True), "log: .* is a file: say a folder"),
-    "finetune(log=folder)": (lambda m, f: m.finetune(ROWS, guidance=Sums(), log=f), "is a folder: say a file, .*jsonl"),
+    "finetune(log=folder)": (
+        lambda m, f: m.finetune(ROWS, guidance=Totals(), log=f),
+        "is a folder: say a file, .*jsonl",
+    ),
     "compile(network)": (
         lambda m, f: ci.compile(GRAPH, NET, x=HVAE),
         r"got Conv2d: say what its outputs mean, Segmentor\(network",
@@ -256,7 +259,7 @@ SLIPS = {
     "grid(text)": (lambda m, f: ci.grid(area="70%"), r"area: expected several values"),
     "a table as image": (lambda m, f: m.do({"x": TABLE}, area=3.0), "x: expected an image, .* got Table"),
     "a row of a table": (lambda m, f: m.do([TABLE], area=3.0), "got a list of rows"),
-    "groups by name": (lambda m, f: ci.evaluate(m, ROWS, Sums(), groups="patient"), r"table\.extra\['patient'\]"),
+    "groups by name": (lambda m, f: ci.evaluate(m, ROWS, Totals(), groups="patient"), r"table\.extra\['patient'\]"),
     "split(0.8)": (lambda m, f: TABLE.split("patient", 0.8), "fractions: expected Sequence, got float 0.8"),
     "structures='lv'": (lambda m, f: ci.Segmentor.unet(structures="lv"), r"structures: .* such as \['lv'\], got 'lv'"),
     "parents='age'": (lambda m, f: ci.Continuous(parents="age"), r"parents: expected several, such as \['age'\]"),

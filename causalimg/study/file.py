@@ -57,7 +57,9 @@ class StudyFile(Spec):
     normalise: Annotated[Percentile | Window, BeforeValidator(setting_of)] | None = None
     slices: Slices | None = Field(None, description="Which slices of a volume are rows.")
     fit: Fit | None = Field(None, description="What is done to images of other proportions than those declared.")
-    spacing: str | None = Field(None, description="The column with the side of a pixel in mm, where files don't say it.")
+    spacing: str | None = Field(
+        None, description="The column with the side of a pixel in mm, where files don't say it."
+    )
     pixel_size: str | None = Field(None, description="The variable that gets the side of a pixel in mm.")
     fields: tuple[str, ...] = Field((), description="Fields of DICOM headers that become columns.")
     patient: str | None = Field("patient", description="Whose image a row is; null: each row counts by itself.")
