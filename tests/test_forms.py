@@ -24,7 +24,7 @@ FACTS = {"age": [40.0, 50.0, 61.5], "sex": ["male", "female", "male"], "area": [
 VALUES = torch.from_numpy(2 * (PIXELS.astype(np.float64) / 255) - 1).float()[:, None]
 
 
-class Brightness(ci.Reader):
+class Luminance(ci.Reader):
     """The area of what is bright."""
 
     def can_read(self, graph):
@@ -39,7 +39,7 @@ HVAE, FLOW = ci.HVAE(widths=(4,), latents=(2,), embedding=4), ci.FlowMatching(wi
 
 @cache
 def made(mechanism=HVAE):
-    return as_if_fitted(ci.compile(GRAPH, Brightness(), x=mechanism))
+    return as_if_fitted(ci.compile(GRAPH, Luminance(), x=mechanism))
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +117,14 @@ def asked(model, rows):
 
 def learnt(model, rows):
     """What one step of training makes of the last numbers."""
-    small = ci.compile(GRAPH, Brightness(), x=HVAE, age=ci.LinearGaussian(), area=ci.LinearGaussian())
+    small = ci.compile(GRAPH, Luminance(), x=HVAE, age=ci.LinearGaussian(), area=ci.LinearGaussian())
     small.fit(rows, **{name: ci.Recipe(steps=1, batch=2) for name in GRAPH})
-    small.finetune(rows, guidance=Brightness(), recipe=ci.Recipe(steps=1, batch=2))
+    small.finetune(rows, guidance=Luminance(), recipe=ci.Recipe(steps=1, batch=2))
     return {name: value for name, value in small.state_dict().items() if value.numel()}
 
 
 def scored(model, rows):
-    answer = ci.Conformal(model, rows, Brightness(), particles=2).do(rows, area=30.0)
+    answer = ci.Conformal(model, rows, Luminance(), particles=2).do(rows, area=30.0)
     return dict(enumerate(answer.interval("area", level=0.5)))
 
 
@@ -135,11 +135,11 @@ ENTRIES = {
     "complete": lambda model, rows: model.complete(rows),
     "effects": lambda model, rows: dict(model.effects(rows, area=ci.scale(1.5)).total),
     "ensemble": lambda model, rows: dict(ci.Ensemble([model, model]).do(rows, age=30.0)),
-    "guided": lambda model, rows: dict(ci.Guided(made(FLOW), Brightness()).do(rows, area=30.0)),
+    "guided": lambda model, rows: dict(ci.Guided(made(FLOW), Luminance()).do(rows, area=30.0)),
     "conformal": scored,
     "sensitivity": lambda model, rows: {n: torch.tensor(one.change) for n, one in model.sensitivity(rows).items()},
     "effectiveness": lambda model, rows: {
-        "error": torch.tensor(ci.effectiveness(model, rows, Brightness(), allow_weak=True)["area"].error.value)
+        "error": torch.tensor(ci.effectiveness(model, rows, Luminance(), allow_weak=True)["area"].error.value)
     },
     "fit and finetune": learnt,
 }
