@@ -162,9 +162,8 @@ def _spend(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None
         budget.spend(cast(nn.Parameter, parameter))
 
 
-register_module_parameter_registration_hook(
-    _spend
-)  # once: torch goes through its hooks while other threads make networks
+# Once: torch goes through its hooks while other threads make networks.
+register_module_parameter_registration_hook(_spend)
 
 
 def _fields(cls: type[Configured]) -> dict[str, Any]:

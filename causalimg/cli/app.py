@@ -11,14 +11,11 @@ from typing import Annotated, ParamSpec
 import typer
 
 from causalimg.cli.asking import ask, pairs
-from causalimg.cli.road import Road, described
+from causalimg.cli.road import LARGEST, Road, described
 from causalimg.demo import demo, train
 from causalimg.study import EVERY, StudyFile, guessed
 
 P = ParamSpec("P")
-
-LARGEST = 2**32 - 1
-"""The largest seed."""
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as in a shell."""

@@ -48,14 +48,16 @@ class Road:
 
     def fit(self, seed: int) -> Path:
         """Train the fitted model of `seed`; returns its folder."""
-        self._trainer().model("none", seed)
-        return self.out / f"none_{seed}"
+        trainer = self._trainer()
+        trainer.model("none", seed)
+        return trainer.folder("none", seed)
 
     def finetune(self, guide: str, seed: int) -> Path:
         """Train the model of `seed` that `guide` fine-tunes; returns its folder."""
         check_known("guide", [guide], GUIDES)
-        self._trainer().model(guide, seed)
-        return self.out / f"{guide}_{seed}"
+        trainer = self._trainer()
+        trainer.model(guide, seed)
+        return trainer.folder(guide, seed)
 
     def evaluate(self, method: str) -> tuple[str, Path]:
         """Judge one method; returns its table, and where its page is."""
@@ -84,13 +86,13 @@ class Road:
 
     def card(self, method: str) -> Path:
         """Write the card of each model of a method, judged, into its folder; returns that of the first."""
-        guide = method.removesuffix(BOTH) if method.endswith(BOTH) else method
+        guide = method.removesuffix(BOTH)
         check_known("model", [guide], ("none", *GUIDES))
         check_chosen([method], self.seeds)
         trainer = self._trainer()
         report = judged(trainer, [method], self.seeds)[method]
         about = About() if self.said is None else self.said.about
-        files = [self.out / f"{guide}_{seed}" / CARD for seed in self.seeds]
+        files = [trainer.folder(guide, seed) / CARD for seed in self.seeds]
         for file, seed in zip(files, self.seeds, strict=True):
             file.write_text(card(trainer.model(guide, seed), report, about))
         return files[0]

@@ -45,9 +45,13 @@ class Trainer:
             return self.model(method, seed)
         return Guided(self.model(guide if method.endswith(BOTH) else "none", seed), self.guide(guide))
 
+    def folder(self, method: str, seed: int) -> Path:
+        """Where the model of `seed` is, fine-tuned under `method`."""
+        return self.out / f"{method}_{seed}"
+
     def model(self, method: str, seed: int) -> CausalModel:
         """The model of `seed`: fitted, and fine-tuned under the guidance of `method`."""
-        folder = self.out / f"{method}_{seed}"
+        folder = self.folder(method, seed)
         checkpoint = folder / "checkpoint"
         if not (folder / SPEC).exists():
             made = self._fitted(seed, checkpoint) if method == "none" else self._finetuned(method, seed, checkpoint)
