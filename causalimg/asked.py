@@ -16,7 +16,7 @@ from causalimg.errors import located
 from causalimg.given import as_columns, unpacked
 from causalimg.graph import Graph
 from causalimg.graph.relative import TrainingPercentile, share
-from causalimg.support import Support, check_possible
+from causalimg.support import Support, check_possible, training_values
 from causalimg.values import Columns, World, check_variables
 
 
@@ -43,7 +43,7 @@ def asked(
     check_variables(graph, names)
     seen = factual or {}
     given = {
-        name: _absolute(graph, name, unpacked(interventions[name]), seen.get(name), _trained(name, supports))
+        name: _absolute(graph, name, unpacked(interventions[name]), seen.get(name), training_values(supports, name))
         for name in names
     }
     action = {
@@ -54,11 +54,6 @@ def asked(
         if len(value) not in (1, n) and (n != 1 or factual is None):
             raise ValueError(f"do({name}=...): {len(value)} values for {n} {items}")
     return action
-
-
-def _trained(name: str, supports: Mapping[str, Support]) -> Tensor | None:
-    """What training rows had, as far as it is kept."""
-    return next((support.values[name] for support in supports.values() if name in support.values), None)
 
 
 def _absolute(graph: Graph, name: str, value: Any, factual: Tensor | None, trained: Tensor | None) -> Any:

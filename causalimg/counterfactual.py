@@ -21,7 +21,7 @@ from causalimg.graph import Graph, Image
 from causalimg.intervals import AllScores, reach_of
 from causalimg.scm import Outline
 from causalimg.support import UNUSUAL, Support, Unusual, raise_or_warn
-from causalimg.values import World, limits, widen
+from causalimg.values import World, in_words, limits, widen
 from causalimg.viz.pictures import ROWS, Pictures, draw_grid
 from causalimg.viz.sweeps import lines
 
@@ -213,7 +213,9 @@ class Counterfactual(Mapping[str, Tensor]):
         was, asked = ({name: widen(one, n) for name, one in world.items()} for world in (self._was, self._set))
         parts = {"factual": was, "asked": asked, "counterfactual": self._drawn, "measured": self._read}
         said = {
-            (part, name): self._words(name, value.flatten(0, 1) if each else value.repeat_interleave(repeated, dim=0))
+            (part, name): in_words(
+                self.graph[name], value.flatten(0, 1) if each else value.repeat_interleave(repeated, dim=0)
+            )
             for (part, world), each in zip(parts.items(), (False, False, True, True), strict=True)
             for name, value in world.items()
             if not self.graph[name].value_shape
@@ -248,11 +250,6 @@ class Counterfactual(Mapping[str, Tensor]):
         images that it doesn't hold, and what of `like` can't be right.
         """
         save_answers(self, folder, kind, like=like, slices=slices, fit=fit, fields=fields)
-
-    def _words(self, name: str, values: Tensor) -> list[Any]:
-        """Numbers as they are, levels by name."""
-        variable = self.graph[name]
-        return [variable.say(value) if variable.discrete else value for value in values.tolist()]
 
     def plot(
         self,

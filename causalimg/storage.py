@@ -57,7 +57,7 @@ def write(folder: str | Path, spec: Mapping[str, Any], tensors: Mapping[str, Ten
     text, before = json.dumps(spec, allow_nan=False), _before(folder)
     folder.mkdir(parents=True, exist_ok=True)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    name = _put(folder, lambda path: save_file(plain, path), lambda path: f"{_digest_of_file(path)}.safetensors")
+    name = _put(folder, lambda path: save_file(plain, path), lambda path: f"{digest_of_file(path)}.safetensors")
     named = {"format": FORMAT, "tensors": name, **json.loads(text)}
     whole = json.dumps(named | {"digest": _digest(named)}, indent=2) + "\n"
     _put(folder, lambda path: path.write_text(whole), lambda path: SPEC)
@@ -233,7 +233,7 @@ def _is_left(path: Path) -> bool:
     """Whether it is an hour old or more, and ours: by its name, or as tensors that are called by their digest."""
     try:
         old = time.time() - path.stat().st_mtime > HOUR
-        ours = path.name.startswith(STRAY) or (TENSORS.fullmatch(path.name) and _digest_of_file(path) == path.stem)
+        ours = path.name.startswith(STRAY) or (TENSORS.fullmatch(path.name) and digest_of_file(path) == path.stem)
         return old and bool(ours)
     except FileNotFoundError:  # another process has given it its name
         return False
@@ -244,6 +244,7 @@ def _digest(data: Any) -> str:
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
 
-def _digest_of_file(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """Of a file, as it is written down."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()[:DIGITS]

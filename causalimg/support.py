@@ -127,6 +127,11 @@ def supports_of(graph: Graph, train: World) -> dict[str, Support]:
     return {image: support for image, support in found.items() if support is not None}
 
 
+def training_values(supports: Mapping[str, Support], name: str) -> Tensor | None:
+    """What training rows had of `name`, as far as it is kept: of scalar causes of images."""
+    return next((support.values[name] for support in supports.values() if name in support.values), None)
+
+
 def to_tensors(supports: Mapping[str, Support]) -> World:
     """All of `supports` as tensors by name, to be saved; `from_tensors` is the way back."""
     return {

@@ -37,6 +37,11 @@ class Columns(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...
 
 
+def in_words(variable: Variable, values: Tensor) -> list[Any]:
+    """Numbers (n,) as they are, levels by name."""
+    return [variable.say(value) if variable.discrete else value for value in values.tolist()]
+
+
 def by_name(what: str, given: Any, expected: str = "values by name or a Table") -> Columns:
     """`given`, if it has names and values. Raises TypeError, which calls it `what` and says what is `expected`, if not."""
     if isinstance(given, type) or not (hasattr(given, "keys") and hasattr(given, "__getitem__")):

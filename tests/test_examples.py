@@ -1,6 +1,7 @@
 """The examples are short, and run on real data as they are; here on a few rows of it, for a few steps, which teach nothing."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from strategies import as_if_fitted
 from torch.testing import assert_close
 
 import causalimg as ci
+from causalimg.study import StudyFile
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 EVERY = 12
@@ -77,6 +79,26 @@ def test_heads_are_asked_for_in_mm2(few, tmp_path):
     assert "| **head_px [fraction]** |" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "head_area_times_1.2.png").stat().st_size > 10_000
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
+
+
+def test_slices_become_volumes_and_the_same_slices_again(few, tmp_path):
+    data, out = few("sunnybrook_lv"), tmp_path / "volumes"
+    subprocess.run([sys.executable, EXAMPLES / "cardiac_volumes.py", data, "--out", out], check=True)
+    text = (EXAMPLES / "cardiac_volumes.yaml").read_text()
+    assert len(text.splitlines()) <= 12
+    (tmp_path / "volumes.yaml").write_text(text.replace("../out/cardiac_volumes", str(out)))
+    flat = {"csv": data / "metadata.csv", "images": data / "lv_128.npz", "masks": data / "lv_128.npz", "slices": None}
+    flat |= {"columns": {"lv_area": None}}
+    said = [f"{name}={json.dumps(value, default=str)}" for name, value in flat.items()]
+    for part in ("train", "test"):
+        one, other = (
+            {
+                image.numpy().tobytes()
+                for image in getattr(StudyFile.from_yaml(tmp_path / "volumes.yaml", changes).study(), part)["x"]
+            }
+            for changes in ((), said)
+        )
+        assert one == other
 
 
 def test_the_zoom_of_a_head_keeps_the_contract_and_a_head_grows_in_its_image_alone():

@@ -6,7 +6,6 @@ What somebody else wrote, or changed, is not written over. What an earlier answe
 import csv
 import json
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
-from hashlib import file_digest
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -21,8 +20,8 @@ from causalimg.data import Slices
 from causalimg.data.frame import Fit
 from causalimg.errors import check_known
 from causalimg.graph import Graph, Image
-from causalimg.storage import STRAY
-from causalimg.values import World
+from causalimg.storage import STRAY, digest_of_file
+from causalimg.values import World, in_words
 
 TABLE, FILES = "answers.csv", "answers.json"
 NPZ: Format = "npz"
@@ -88,17 +87,12 @@ def _columns(cf: Answered) -> dict[str, list[Any]]:
     """All that is no image: numbers, and levels by name."""
     parts = {"": dict(cf.items()), "factual ": cf.factual, "asked ": cf.action, "measured ": cf.measured}
     said = {
-        part + name: _words(cf, name, value)
+        part + name: in_words(cf.graph[name], _rows(cf, name, value))
         for part, world in parts.items()
         for name, value in world.items()
         if not cf.graph[name].value_shape
     }
     return said if cf.support is None else {**said, "support": cf.support.reshape(-1).tolist()}
-
-
-def _words(cf: Answered, name: str, values: Tensor) -> list[Any]:
-    variable, numbers = cf.graph[name], _rows(cf, name, values).tolist()
-    return [variable.say(number) for number in numbers] if variable.discrete else numbers
 
 
 def _asked(cf: Answered) -> Iterator[list[str]]:
@@ -141,9 +135,9 @@ def _replace(folder: Path, make: Callable[[Path], None]) -> None:
         for file in files:
             _check_free(folder / file.name, before)
         _check_free(folder / FILES, before)
-        digests = {file.name: _digest(file) for file in files}
+        digests = {file.name: digest_of_file(file) for file in files}
         for name in before.keys() - digests.keys() - {FILES}:
-            if (folder / name).is_file() and _digest(folder / name) == before[name]:
+            if (folder / name).is_file() and digest_of_file(folder / name) == before[name]:
                 (folder / name).unlink()
         for file in files:
             file.replace(folder / file.name)
@@ -162,10 +156,5 @@ def _ours(folder: Path) -> dict[str, str]:
 
 def _check_free(path: Path, ours: Mapping[str, str]) -> None:
     """Raise FileExistsError where there is something else at `path` than an earlier answer left."""
-    if path.exists() and (path.name not in ours or (path.name != FILES and _digest(path) != ours[path.name])):
+    if path.exists() and (path.name not in ours or (path.name != FILES and digest_of_file(path) != ours[path.name])):
         raise FileExistsError(f"{path} is not as causalimg left it, and is not written over: choose another folder")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()[:32]

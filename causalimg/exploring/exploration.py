@@ -21,7 +21,7 @@ from causalimg.given import only_image
 from causalimg.graph import Categorical, Image
 from causalimg.guided import Guided
 from causalimg.model import CausalModel
-from causalimg.support import UNUSUAL
+from causalimg.support import UNUSUAL, training_values
 from causalimg.values import World, count_rows, limits
 from causalimg.viz.pictures import COLORS
 
@@ -63,10 +63,10 @@ class Exploration:
         return list(dict.fromkeys(str(warning.message) for warning in caught))
 
     def _targets(self, name: str, every: World, targets: int) -> Tensor:
-        variable, supports = self.graph[name], self.causal.supports.values()
+        variable, known = self.graph[name], training_values(self.causal.supports, name)
         if isinstance(variable, Categorical):
             return torch.arange(len(variable.levels))
-        known = next((support.values[name] for support in supports if name in support.values), every[name])
+        known = every[name] if known is None else known
         low, high = known.double().quantile(known.new_tensor(ENDS).double()).tolist()
         if not low < high:
             raise ValueError(
