@@ -34,9 +34,9 @@ fuzz: $(READY)
 overnight: faults fuzz
 	GRAPHS=10000 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_random_graphs.py
 
-# The site goes into out/site; a warning is an error.
+# The site goes into out/site; a warning is an error, in a page of the gallery, too. What has not changed is not run again.
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(ONE_THREAD) $(BIN)/mkdocs build
 
 lint: $(READY)
 	$(BIN)/ruff check

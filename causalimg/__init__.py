@@ -6,6 +6,7 @@ from causalimg.cards import card as card
 from causalimg.conformal import Conformal as Conformal
 from causalimg.data import Limits as Limits
 from causalimg.data import Percentile as Percentile
+from causalimg.data import Preprocessing as Preprocessing
 from causalimg.data import Slices as Slices
 from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from causalimg.data.arrays import Normalise
+from causalimg.data.preprocessing import Preprocessing
 from causalimg.errors import located
 from causalimg.given import as_columns, unpacked
 from causalimg.graph import Graph
@@ -28,7 +28,7 @@ def asked(
     n: int,
     factual: World | None = None,
     supports: Mapping[str, Support],
-    normalise: Normalise | None,
+    preprocessing: Preprocessing,
     device: torch.device,
 ) -> World:
     """The values that `interventions` set, checked, by variable: (1, ...), (n, ...) or, where `factual` is one item, any number.
@@ -46,9 +46,8 @@ def asked(
         name: _absolute(graph, name, unpacked(interventions[name]), seen.get(name), training_values(supports, name))
         for name in names
     }
-    action = {
-        name: value.clone() for name, value in as_columns(graph, given, normalise=normalise, device=device)[0].items()
-    }
+    world, _ = as_columns(graph, given, preprocessing=preprocessing, device=device)
+    action = {name: value.clone() for name, value in world.items()}
     check_possible(graph, action, "do")
     for name, value in action.items():
         if len(value) not in (1, n) and (n != 1 or factual is None):
@@ -85,7 +84,7 @@ def _value(graph: Graph, name: str, value: Any, factual: Tensor | None, trained:
             return value.of(_numbers(graph, name, trained))
         change = share(value) if isinstance(value, str) else value
         if factual is None:
-            raise ValueError(f"{value!r} is relative to what was seen, of which a sample knows nothing: give a value")
+            raise ValueError(f"{value!r} is relative to what was seen of it, and nothing was: give a value")
         return change(factual.clone())
 
 

@@ -4,12 +4,14 @@ Its parts follow *Model Cards for Model Reporting* (Mitchell et al., FAT* 2019, 
 that model hubs read (https://huggingface.co/docs/hub/model-cards).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import yaml
 
+from causalimg.data.description import ranged
 from causalimg.evaluation import Report
-from causalimg.evaluation.page import markdown
+from causalimg.evaluation.page import listed, markdown
+from causalimg.evaluation.verdict import LIMITS as GOOD
 from causalimg.graph.spec import Spec
 from causalimg.guidance.sensitivity import summary
 from causalimg.model import CausalModel
@@ -17,6 +19,7 @@ from causalimg.support import Support
 
 CARD = "README.md"
 UNSAID = "Not said."
+UNGUIDED = "Nobody: it is fitted by likelihood alone."
 TAGS = ["causalimg", "counterfactual", "structural-causal-model", "medical-imaging"]
 
 LIMITS = (
@@ -46,21 +49,28 @@ def card(model: CausalModel, report: Report | None = None, about: About = About(
 
 
 def _parts(model: CausalModel, report: Report | None, about: About) -> Iterator[tuple[str, str]]:
+    yield "Verdict", f"{listed(report.verdict)}\n\n{GOOD}" if report else "Nobody has judged it yet."
     yield "What causes what", f"```python\n{model.graph!r}\n```"
     yield "Data", about.data
     yield "Splits", about.splits
     yield "Made by", about.made_by
-    yield "Grey levels", f"As they were read: {model.normalise or 'not normalised'}."
-    yield "Who guided", ", ".join(model.guided_by) or "Nobody: it is fitted by likelihood alone."
+    yield "How images were read", f"`{model.preprocessing}`"
+    yield "Who guided", _guides(model.guided_by)
     yield "How far the image follows its causes", _lines(summary(model.sensitivities))
     yield "Support", "\n".join(line for image, one in model.supports.items() for line in _ranges(model, image, one))
     yield "How it was judged", _nested(report) if report else ""
     yield "Limits", f"{about.limits} {LIMITS}".strip()
 
 
+def _guides(marks: Sequence[str]) -> str:
+    """Who guided, as far as a model knows: what it takes to know them again, for they may not judge."""
+    known = ", ".join(marks)
+    return f"A reader with the fingerprint {known}; who guided may not judge." if marks else UNGUIDED
+
+
 def _nested(report: Report) -> str:
-    """The tables of `report`, a level deeper, without its heading."""
-    _, body = markdown(report.title, report.sections()).split("\n", 1)
+    """The tables of `report`, a level deeper, without its heading and the verdict."""
+    _, body = markdown(report.title, report.sections()[1:]).split("\n", 1)
     return body.replace("\n## ", "\n### ").strip()
 
 
@@ -71,9 +81,4 @@ def _lines(text: str) -> str:
 def _ranges(model: CausalModel, image: str, support: Support) -> Iterator[str]:
     """Where the causes of an image were, in the rows that it was fitted on: nine in ten of the numbers, and all levels."""
     for name, value in support.values.items():
-        say = model.graph[name].say
-        if model.graph[name].discrete:
-            said = ", ".join(f"{say(level)} {int((value == level).sum())}" for level in value.unique().tolist())
-        else:
-            said = f"{say(value.quantile(0.05).item())} to {say(value.quantile(0.95).item())}"
-        yield f"- {name}, a cause of {image}: {said}"
+        yield f"- {name}, a cause of {image}: {ranged(model.graph[name], value, '5 %', '95 %')}"

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from causalimg.completion import Unknown
 from causalimg.counterfactual import Counterfactual
-from causalimg.data.arrays import Normalise
+from causalimg.data.preprocessing import Preprocessing
 from causalimg.ensemble import Ensemble
 from causalimg.errors import as_seed, check_kind
 from causalimg.given import as_columns, named
@@ -58,7 +59,7 @@ class Conformal:
             raise ValueError(f"{reader.describe()} reads no number of this graph")
         if missing := [name for name in self.graph if name not in given.keys()]:  # noqa: SIM118
             raise ValueError(f"rows to score need a value of every variable; missing: {', '.join(missing)}")
-        self.scores = self._scored(as_columns(self.graph, given, normalise=model.normalise)[0], seed)
+        self.scores = self._scored(as_columns(self.graph, given, preprocessing=model.preprocessing)[0], seed)
 
     @property
     def graph(self) -> Graph:
@@ -71,13 +72,13 @@ class Conformal:
         return self.model.guided_by
 
     @property
-    def normalise(self) -> Normalise | None:
-        """What was done to the pixels of the images that the model was fitted to."""
-        return self.model.normalise
+    def preprocessing(self) -> Preprocessing:
+        """How the images were read that the model was fitted to."""
+        return self.model.preprocessing
 
-    def abduct(self, x: Any, /, *, seed: int = 0) -> Any:
+    def abduct(self, x: Any, /, *, seed: int = 0, unknown: Unknown = "refuse") -> Any:
         """What was seen, as the model abducts it, with as many draws as answers have."""
-        return self.model.abduct(x, seed=seed, particles=self.particles)
+        return self.model.abduct(x, seed=seed, particles=self.particles, unknown=unknown)
 
     def do(self, x: Any, /, *, seed: int = 0, **asked: Any) -> Counterfactual:
         """See the model's `do`; what is measured is what the reader reads, and `interval` holds."""

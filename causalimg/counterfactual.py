@@ -1,7 +1,7 @@
 """A counterfactual is a value: the whole world that would have been, beside the one that was.
 
 Abduction leaves some of it open. Asked for several draws of that, the answer is their mean (of levels, the most frequent), and
-knows its spread.
+knows its spread. So it is with facts that nobody knew, and that were drawn.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from torch import Tensor
 from causalimg.answers import Format, Like, save_answers
 from causalimg.data import Slices
 from causalimg.data.frame import Fit
+from causalimg.draws import middle
 from causalimg.errors import check_known, imported, located, whole
 from causalimg.graph import Graph, Image
 from causalimg.intervals import AllScores, reach_of
@@ -42,7 +43,8 @@ class Counterfactual(Mapping[str, Tensor]):
 
     `factual` is the world that was, `action` what was set, `measured` what the model's readers read off the new images.
     A question about one item without a batch dimension is answered without one (`single`). `world`: all draws of every answer,
-    (n * draws, ...), answer by answer. `supports`: of the images that follow from what was set, where it is known.
+    (n * draws, ...), answer by answer. `supports`: of the images that follow from what was set, where it is known. `unknown`: all
+    draws of the facts that nobody knew, (items * draws,), item by item; `factual` has their mean (of levels, the most frequent).
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Counterfactual(Mapping[str, Tensor]):
         single: bool = False,
         supports: Mapping[str, Support] | None = None,
         reads: Reads = nobody,
+        unknown: World | None = None,
     ) -> None:
         n = max(map(len, world.values())) // draws
         self.graph = graph
@@ -65,8 +68,10 @@ class Counterfactual(Mapping[str, Tensor]):
         self._supports = dict(supports or {})
         self._scores: AllScores | None = None
         self._drawn = {name: value.unflatten(0, (n, draws)) for name, value in world.items()}
-        self._world = {name: _middle(value) for name, value in self._drawn.items()}
-        self._was = {name: widen(value, n) for name, value in factual.items()}
+        self._world = {name: middle(value) for name, value in self._drawn.items()}
+        self._unknown = {name: widen(v.unflatten(0, (-1, draws)), n) for name, v in (unknown or {}).items()}
+        middles = {name: middle(value) for name, value in self._unknown.items()}
+        self._was = {name: widen(value, n) for name, value in (factual | middles).items()}
         self._single = single and n == 1
         self.action = self._as_asked({name: widen(value, n) for name, value in action.items()}, self._single)
         self.factual = self._as_asked(self._was, self._single)
@@ -101,6 +106,11 @@ class Counterfactual(Mapping[str, Tensor]):
         return self._as_asked(self._drawn, self._single)
 
     @property
+    def factual_draws(self) -> World:
+        """Every draw of the facts that nobody knew: (n, draws) by variable, as `draws`; empty where all was known."""
+        return self._as_asked(self._unknown, self._single)
+
+    @property
     def spread(self) -> World:
         """By how much draws differ, in declared units: their standard deviation, of the shape of the answer. Of levels, the
         share of draws that are another than the answer. 0 where there is one draw only, too: then it isn't known."""
@@ -115,7 +125,7 @@ class Counterfactual(Mapping[str, Tensor]):
     @cached_property
     def measured(self) -> World:
         """What the readers read off the counterfactual images, hard, in declared units; of several draws, the mean."""
-        return self._as_asked({name: _middle(value) for name, value in self._read.items()}, self._single)
+        return self._as_asked({name: middle(value) for name, value in self._read.items()}, self._single)
 
     @property
     def has_intervals(self) -> bool:
@@ -159,19 +169,20 @@ class Counterfactual(Mapping[str, Tensor]):
     def _around(self, name: str, level: float, scores: AllScores) -> tuple[Tensor, Tensor]:
         check_known("variable that the reader reads", [name], self._read)
         reach = reach_of(scores, self._set, name, _spread(self._read[name]), level)
-        return _middle(self._read[name]) - reach, _middle(self._read[name]) + reach
+        return middle(self._read[name]) - reach, middle(self._read[name]) + reach
 
     def read_by(self, readings: Readings, scores: AllScores | None = None, reads: Reads = nobody) -> "Counterfactual":
         """The same answer, measured by others; with intervals as their `scores` have it, if any are given."""
-        made = self._like(self._drawn, self._draws, readings)
+        made = self._like(self._drawn, self._draws, readings, self._unknown)
         made._scores, made._reads = scores, reads
         return made
 
-    def _like(self, drawn: World, draws: int, readings: Readings) -> "Counterfactual":
-        """An answer to the same question: other draws (n, draws, ...), or measured by others."""
+    def _like(self, drawn: World, draws: int, readings: Readings, unknown: World) -> "Counterfactual":
+        """An answer to the same question: other draws (n, draws, ...), of facts too, or measured by others."""
         of = self.graph, self._was, self._set, {name: value.flatten(0, 1) for name, value in drawn.items()}, readings
         how: dict[str, Any] = {"single": self._single, "supports": self._supports, "reads": self._reads}
-        return Counterfactual(*of, self._outline, draws=draws, **how)
+        facts = {name: value.flatten(0, 1) for name, value in unknown.items()}
+        return Counterfactual(*of, self._outline, draws=draws, unknown=facts, **how)
 
     @cached_property
     def _support(self) -> Tensor | None:
@@ -182,7 +193,8 @@ class Counterfactual(Mapping[str, Tensor]):
     @property
     def support(self) -> Tensor | None:
         """How usual the causes of the images are together, (n,) in (0, 1]: the share of training rows that are as far from the
-        others (see `causalimg.support`). None where no image follows from what was set, or no model of it was fitted."""
+        others (see `causalimg.support`); of several draws, of their mean. None where no image follows from what was set, or no
+        model of it was fitted."""
         return self._support[0] if self._support is not None and self._single else self._support
 
     def nearest(self, k: int = 3) -> Tensor:
@@ -205,23 +217,31 @@ class Counterfactual(Mapping[str, Tensor]):
         """A pandas DataFrame of all that is no image, a row for each item or, of several draws, for each of its draws.
 
         Its columns are pairs: ``frame["factual"]``, ``frame["asked"]`` (what was set), ``frame["counterfactual"]`` and
-        ``frame["measured"]`` have the variables, levels by name; ``frame["support"]`` says how usual the answer is. Raises
-        ImportError without pandas.
+        ``frame["measured"]`` have the variables, levels by name; ``frame["support"]`` says how usual the answer is, and
+        ``frame["drawn"]`` which facts nobody knew. Raises ImportError without pandas.
         """
         pandas = imported("pandas", "pandas")
         n, repeated = len(next(iter(self._was.values()))), self._draws
-        was, asked = ({name: widen(one, n) for name, one in world.items()} for world in (self._was, self._set))
-        parts = {"factual": was, "asked": asked, "counterfactual": self._drawn, "measured": self._read}
+        was, asked = (
+            {name: widen(one, n).unsqueeze(1).expand(n, repeated, *one.shape[1:]) for name, one in world.items()}
+            for world in (self._was, self._set)
+        )
+        parts = {
+            "factual": was | self._unknown,
+            "asked": asked,
+            "counterfactual": self._drawn,
+            "measured": self._read,
+        }
         said = {
-            (part, name): in_words(
-                self.graph[name], value.flatten(0, 1) if each else value.repeat_interleave(repeated, dim=0)
-            )
-            for (part, world), each in zip(parts.items(), (False, False, True, True), strict=True)
+            (part, name): in_words(self.graph[name], value.flatten(0, 1))
+            for part, world in parts.items()
             for name, value in world.items()
             if not self.graph[name].value_shape
         }
         if self._support is not None:
             said["support", ""] = self._support.repeat_interleave(repeated).tolist()
+        if self._unknown:
+            said["drawn", ""] = [", ".join(self._unknown)] * (n * repeated)
         index = pandas.MultiIndex.from_product([range(n), range(repeated)], names=["item", "draw"])
         frame = pandas.DataFrame(said, index=index)
         return frame if repeated > 1 else frame.droplevel("draw")
@@ -249,7 +269,7 @@ class Counterfactual(Mapping[str, Tensor]):
         Raises FileExistsError where a file in `folder` is not as an earlier answer left it, and ValueError for an unknown kind,
         images that it doesn't hold, and what of `like` can't be right.
         """
-        save_answers(self, folder, kind, like=like, slices=slices, fit=fit, fields=fields)
+        save_answers([(self, {})], folder, kind, like=like, slices=slices, fit=fit, fields=fields)
 
     def plot(
         self,
@@ -316,8 +336,9 @@ class Counterfactual(Mapping[str, Tensor]):
 
     def _caption(self, row: int) -> str:
         lines = [line for name in self.action for line in self._describe(name, row)]
+        drawn = [f"not known, drawn: {', '.join(self._unknown)}"] * bool(self._unknown)
         unusual = self._support is not None and self._support[row] < UNUSUAL
-        return "\n".join([*lines, *["unusual: hardly seen in training"] * bool(unusual)])
+        return "\n".join([*lines, *drawn, *["unusual: hardly seen in training"] * bool(unusual)])
 
     def _describe(self, name: str, row: int) -> Iterator[str]:
         variable = self.graph[name]
@@ -329,7 +350,7 @@ class Counterfactual(Mapping[str, Tensor]):
             drawn = self._read[name][row]
             unsure = self._draws > 1 and not variable.discrete and drawn.std().item() > abs(becomes - was)
             reads = f" by {self._reads(name)}".removesuffix(" by ")
-            read = variable.say(_middle(drawn[None]).item())
+            read = variable.say(middle(drawn[None]).item())
             yield f"measured {read}{self._between(name, row)}{reads}{', not sure' * unsure}"
 
     def _between(self, name: str, row: int) -> str:
@@ -344,7 +365,8 @@ def joined(answers: Sequence[Counterfactual]) -> Counterfactual:
     """The draws of several answers to one question, of which there is at least one, as one answer."""
     first = answers[0]
     drawn = {name: torch.cat([one._drawn[name] for one in answers], dim=1) for name in first}
-    return first._like(drawn, sum(one._draws for one in answers), first._readings)
+    unknown = {name: torch.cat([one._unknown[name] for one in answers], dim=1) for name in first._unknown}
+    return first._like(drawn, sum(one._draws for one in answers), first._readings, unknown)
 
 
 def draw(answers: Mapping[str, Counterfactual], path: str | Path | None = None, image: str | None = None) -> Any:
@@ -364,16 +386,9 @@ def _draw(answers: Mapping[str, Counterfactual], image: str, items: Sequence[int
     return draw_grid(before, columns, bounds=bounds, path=path, rows=len(items))
 
 
-def _middle(drawn: Tensor) -> Tensor:
-    """The mean of draws (n, draws, ...), exactly what they are where they are one; of levels, the most frequent."""
-    if not drawn.is_floating_point():
-        return drawn.mode(dim=1).values
-    return drawn[:, 0] + (drawn - drawn[:, :1]).mean(dim=1)
-
-
 def _spread(drawn: Tensor) -> Tensor:
     if not drawn.is_floating_point():
-        return (drawn != _middle(drawn)[:, None]).float().mean(dim=1)
+        return (drawn != middle(drawn)[:, None]).float().mean(dim=1)
     return (drawn - drawn[:, :1]).std(dim=1, correction=int(drawn.shape[1] > 1))
 
 

@@ -42,11 +42,19 @@ class Draws(NamedTuple):
         if not self.items:
             return mechanism.noise(0)
         keys = [(item, particle) for item in self.items for particle in range(self.particles)]
-        return join_rows([mechanism.noise(1, self._generator(name, *key)) for key in keys])
+        return join_rows([mechanism.noise(1, self.generator(item, name, particle)) for item, particle in keys])
 
-    def _generator(self, name: str, item: bytes, particle: int) -> Generator:
+    def generator(self, item: bytes, name: str, particle: int = 0) -> Generator:
+        """Of one draw of one of `items`, for the variable `name`, or for a purpose in words: no variable has a blank in it."""
         key = _digest(item, f"{self.seed} {particle} {name}".encode())
         return torch.Generator().manual_seed(int.from_bytes(key, signed=True))
+
+
+def middle(drawn: Tensor) -> Tensor:
+    """The mean of draws (n, draws, ...), exactly what they are where they are one; of levels, the most frequent."""
+    if not drawn.is_floating_point():
+        return drawn.mode(dim=1).values
+    return drawn[:, 0] + (drawn - drawn[:, :1]).mean(dim=1)
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -18,9 +18,9 @@ from secrets import token_hex
 from typing import Any, cast
 
 from causalimg import storage
+from causalimg.completion import Unknown
 from causalimg.counterfactual import Counterfactual, joined
-from causalimg.data.arrays import Normalise
-from causalimg.data.normalise import normalise_of
+from causalimg.data.preprocessing import Preprocessing, preprocessing_of
 from causalimg.errors import check_kinds
 from causalimg.graph import Graph
 from causalimg.guided import Guided
@@ -57,21 +57,27 @@ class Ensemble:
         return list(dict.fromkeys(guide for model in self.models for guide in model.guided_by))
 
     @property
-    def normalise(self) -> Normalise | None:
-        """What was done to the pixels of the images that the models were fitted to. Raises ValueError where it differed."""
-        return normalise_of(*self.models)
+    def preprocessing(self) -> Preprocessing:
+        """How the images were read that the models were fitted to. Raises ValueError where their grey levels differed."""
+        return preprocessing_of(*self.models)
 
-    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> tuple[Factual, ...]:
+    def abduct(
+        self, x: Any, /, *, seed: int = 0, particles: int = 1, unknown: Unknown = "refuse"
+    ) -> tuple[Factual, ...]:
         """What was seen, by every model: see `CausalModel.abduct`."""
-        return tuple(model.abduct(x, seed=seed, particles=particles) for model in self.models)
+        return tuple(model.abduct(x, seed=seed, particles=particles, unknown=unknown) for model in self.models)
 
-    def do(self, x: Any, /, *, seed: int = 0, particles: int = 1, **asked: Any) -> Counterfactual:
+    def do(
+        self, x: Any, /, *, seed: int = 0, particles: int = 1, unknown: Unknown = "refuse", **asked: Any
+    ) -> Counterfactual:
         """The answers of all models as one, with `particles` draws of each: their mean, and their spread.
 
         `x` may be what `abduct` returned; what may be `asked`, and what is raised, see the `do` of the models.
         """
         given = (x,) if isinstance(x, Factual) else x
-        factuals = given if isinstance(given, tuple) else self.abduct(given, seed=seed, particles=particles)
+        factuals = (
+            given if isinstance(given, tuple) else self.abduct(given, seed=seed, particles=particles, unknown=unknown)
+        )
         if len(factuals) != len(self.models):
             raise ValueError(
                 f"what was seen was abducted by {len(factuals)} models: this ensemble has {len(self.models)}"

@@ -1,6 +1,6 @@
 """Fitting: each mechanism on its own, since log p(v) = Σ_k log p(v_k | pa_k)."""
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from causalimg.errors import check_kind, unknown, warn
 from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, MaximumLikelihood, Mechanism, Values
 from causalimg.readers.augment import Pose
-from causalimg.training.history import History
+from causalimg.training.history import Destination, History
 from causalimg.training.loop import train
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
@@ -83,6 +83,46 @@ def check_recipes(graph: Graph, recipes: Mapping[str, Any]) -> None:
         check_kind(name, recipe, Recipe)
 
 
+def fit_settings(
+    graph: Graph, mechanisms: Mapping[str, Mechanism], recipes: Mapping[str, Recipe], seed: int, pose: Pose | None
+) -> dict[str, Any]:
+    """All that a fit is by, as plain data, for loggers."""
+    recipes = {name: recipe_of(one, recipes.get(name)) for name, one in mechanisms.items()}
+    settings = {
+        "graph": graph.to_data(),
+        "mechanisms": {name: one.to_data() for name, one in mechanisms.items()},
+        "recipes": {name: one.model_dump(mode="json") for name, one in recipes.items()},
+        "seed": seed,
+        "pose": pose and pose.model_dump(mode="json"),
+    }
+    return {"fit": settings}
+
+
+def recipe_of(mechanism: Mechanism, recipe: Recipe | None) -> Recipe:
+    """How `mechanism` is fitted: its own recipe, with what `recipe` says."""
+    return (recipe or Recipe()).over(mechanism.unwrapped.recipe)
+
+
+def fit_all(
+    mechanisms: Mapping[str, Mechanism],
+    data: World,
+    val: World | None,
+    recipes: Mapping[str, Recipe],
+    seed: int,
+    logs: Mapping[str, Sequence[Destination]],
+    pose: Pose | None,
+    checkpoint: str | Path | None,
+) -> dict[str, History]:
+    """Train all `mechanisms`, one after the other: see `fit_mechanism`. `pose` is that of images; each has its own folder in
+    `checkpoint`."""
+    saved = {name: None if checkpoint is None else Path(checkpoint) / name for name in mechanisms}
+    poses = {name: pose if one.variable.value_shape else None for name, one in mechanisms.items()}
+    return {
+        name: fit_mechanism(one, name, data, val, recipes.get(name), seed, logs[name], poses[name], saved[name])
+        for name, one in mechanisms.items()
+    }
+
+
 def fit_mechanism(
     mechanism: Mechanism,
     name: str,
@@ -90,7 +130,7 @@ def fit_mechanism(
     val: Mapping[str, Tensor] | None,
     recipe: Recipe | None,
     seed: int,
-    log: Path | None = None,
+    log: Sequence[Destination] = (),
     pose: Pose | None = None,
     checkpoint: Path | None = None,
 ) -> History:
@@ -108,7 +148,6 @@ def fit_mechanism(
     if next(trained.parameters(), None) is not None:
         held_out = None if val is None else {k: val[k] for k in family}
         validate = None if held_out is None else lambda: float(row_losses(trained, name, held_out).mean())
-        recipe = (recipe or Recipe()).over(trained.recipe)
         about = weights | {
             "mechanism": mechanism.to_data(),
             "pose": pose and pose.model_dump(mode="json"),
@@ -120,7 +159,7 @@ def fit_mechanism(
             history = train(
                 step,
                 columns,
-                recipe,
+                recipe_of(mechanism, recipe),
                 label=name,
                 seed=seed,
                 validate=validate,
@@ -164,6 +203,14 @@ def _mark(mechanism: Mechanism, mark: str, value: int) -> None:
     for part in mechanism.modules():
         if isinstance(part, Mechanism):
             getattr(part, mark).fill_(value)
+
+
+def check_unfitted(mechanisms: Mapping[str, Mechanism]) -> None:
+    """Raise ValueError where all are fitted to the end: to go on from there must be asked for."""
+    if all(one.fitted and not one.interrupted for one in mechanisms.values()):
+        raise ValueError(
+            "this model is fitted: fit(..., warm_start=True) goes on from its weights; else compile one anew"
+        )
 
 
 def check_fitted(mechanisms: Mapping[str, Mechanism], needed: Container[str]) -> None:

@@ -20,6 +20,7 @@ from causalimg.data.arrays import Normalise, Pixels
 from causalimg.data.images import image_of
 from causalimg.data.limits import Limits
 from causalimg.data.pictures import pixels_of
+from causalimg.data.preprocessing import AS_THEY_ARE, Preprocessing
 from causalimg.data.scans import read_image
 from causalimg.data.volumes import Picture
 from causalimg.errors import located, unknown, warn, wrong_kind
@@ -38,7 +39,7 @@ def as_columns(
     *,
     what: str = "values",
     alone: bool = False,
-    normalise: Normalise | None = None,
+    preprocessing: Preprocessing = AS_THEY_ARE,
     device: torch.device | str = "cpu",
 ) -> tuple[World, bool]:
     """`given`, checked, as columns of one length; and whether it was a single item (nothing had a batch dimension).
@@ -49,7 +50,7 @@ def as_columns(
     """
     found = named(graph, given, what, alone)
     check_variables(graph, found.keys())
-    plain = {name: _plain(name, graph, found[name], normalise) for name in found.keys()}  # noqa: SIM118
+    plain = {name: _plain(name, graph, found[name], preprocessing) for name in found.keys()}  # noqa: SIM118
     return columns(graph, plain, device)
 
 
@@ -89,11 +90,11 @@ def only_image(graph: Graph) -> str:
     return graph.images[0]
 
 
-def _plain(name: str, graph: Graph, value: Any, normalise: Normalise | None) -> Any:
+def _plain(name: str, graph: Graph, value: Any, how: Preprocessing) -> Any:
     """A column as `values.column` takes it: numbers, or levels by name."""
     value = unpacked(value)
     variable = graph[name]
-    return pictured(name, variable, value, normalise) if isinstance(variable, Image) else value
+    return pictured(name, variable, value, how) if isinstance(variable, Image) else value
 
 
 def unpacked(value: Any) -> Any:
@@ -103,7 +104,7 @@ def unpacked(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") and not isinstance(value, Tensor) else value
 
 
-def pictured(name: str, variable: Image, value: Any, normalise: Normalise | None) -> Any:
+def pictured(name: str, variable: Image, value: Any, how: Preprocessing) -> Any:
     """`value` as numbers, (channels, height, width) or with a batch dimension before; what shows no image stays what it is.
 
     A path, a picture of Pillow's, an array or a tensor, or a list of these. Raises ValueError, with the number of the item, for
@@ -112,24 +113,24 @@ def pictured(name: str, variable: Image, value: Any, normalise: Normalise | None
     if isinstance(value, PICTURES):
         with located(name):
             if not isinstance(value, PIL.Image.Image):
-                return read_image(Path(value), variable, normalise)
-            return image_of(Picture(pixels_of(value, Limits())), variable, normalise)
-    if isinstance(value, Tensor) and _is_raw(value.dtype, normalise) and value.shape[-3:] == variable.shape:
-        return _of_array(name, variable, value.detach().cpu().numpy(), normalise, [FIRST, ROWS_FIRST])
+                return read_image(Path(value), variable, how)
+            return image_of(Picture(pixels_of(value, Limits())), variable, how.normalise, how.fit)
+    if isinstance(value, Tensor) and _is_raw(value.dtype, how.normalise) and value.shape[-3:] == variable.shape:
+        return _of_array(name, variable, value.detach().cpu().numpy(), how, [FIRST, ROWS_FIRST])
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and not isinstance(value, np.ma.MaskedArray):
-        return _of_array(name, variable, value, normalise, LAYOUTS)
+        return _of_array(name, variable, value, how, LAYOUTS)
     if isinstance(value, Sequence) and any(isinstance(one, PICTURES + ARRAYS) for one in value):
-        return torch.stack([_one(f"{name}, item {i}", variable, one, normalise) for i, one in enumerate(value)])
+        return torch.stack([_one(f"{name}, item {i}", variable, one, how) for i, one in enumerate(value)])
     if hasattr(value, "keys"):
         raise wrong_kind(name, "an image, or several, without names", value)
     return value
 
 
-def _one(where: str, variable: Image, value: Any, normalise: Normalise | None) -> Tensor:
+def _one(where: str, variable: Image, value: Any, how: Preprocessing) -> Tensor:
     """One image of a list. Raises ValueError for several, TypeError for what is none."""
     if not isinstance(value, PICTURES + ARRAYS):
         raise wrong_kind(where, "an image", value)
-    made = column(where, variable, pictured(where, variable, value, normalise))
+    made = column(where, variable, pictured(where, variable, value, how))
     if made.ndim != len(variable.shape):
         raise ValueError(f"{where}: expected one image, got {len(made)}")
     return made
@@ -183,16 +184,16 @@ LAYOUTS = [
 
 
 def _of_array(
-    name: str, variable: Image, pixels: Pixels, normalise: Normalise | None, layouts: Sequence[Layout]
+    name: str, variable: Image, pixels: Pixels, how: Preprocessing, layouts: Sequence[Layout]
 ) -> Tensor | Pixels:
     layout = _layout(name, variable, pixels.shape, layouts)
-    raw = _is_raw(pixels.dtype, normalise)
+    raw = _is_raw(pixels.dtype, how.normalise)
     if not raw and pixels.shape[-3:] == variable.shape:  # values already
         return pixels
     made = []
     for row, picture in enumerate(layout.pictures(pixels)):
         with located(f"{name}, row {row}"):
-            made.append(image_of(Picture(picture), variable, normalise if raw else None))
+            made.append(image_of(Picture(picture), variable, how.normalise if raw else None, how.fit))
     batch = torch.stack(made) if made else torch.empty(0, *variable.shape)
     return batch if layout.axes.startswith("n") else batch[0]
 

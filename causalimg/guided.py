@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from causalimg.completion import Unknown
 from causalimg.counterfactual import Counterfactual
-from causalimg.data.arrays import Normalise
+from causalimg.data.preprocessing import Preprocessing
 from causalimg.errors import check_kind
 from causalimg.graph import Continuous, Graph, Image
 from causalimg.mechanisms import Mechanism
@@ -76,13 +77,13 @@ class Guided:
         return [*self.model.guided_by, fingerprint(self.reader)]
 
     @property
-    def normalise(self) -> Normalise | None:
-        """What was done to the pixels of the images that the model was fitted to."""
-        return self.model.normalise
+    def preprocessing(self) -> Preprocessing:
+        """How the images were read that the model was fitted to."""
+        return self.model.preprocessing
 
-    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
+    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1, unknown: Unknown = "refuse") -> Factual:
         """See `CausalModel.abduct`."""
-        return self.model.abduct(x, seed=seed, particles=particles)
+        return self.model.abduct(x, seed=seed, particles=particles, unknown=unknown)
 
     def do(
         self,
@@ -93,11 +94,12 @@ class Guided:
         particles: int = 1,
         region: Where = Region(),
         support: Unusual = "warn",
+        unknown: Unknown = "refuse",
         **interventions: Any,
     ) -> Counterfactual:
         """See `CausalModel.do`; it doesn't warn of what the guide reads. Raises ValueError for a reader whose soft readings
         have no gradient, or are not finite."""
-        factual = self.model.known(x, seed, particles)
+        factual = self.model.known(x, seed, particles, unknown)
         action = self.model.act(factual, **interventions)
         answer = self.model.predict(factual, action, region=region, pulls=self._pull)
         self.model.warn(name for name in action if name not in self.names)

@@ -20,19 +20,18 @@ from torch import Tensor, nn
 from causalimg import storage
 from causalimg.asked import asked
 from causalimg.bridges import PyroProgram, to_onnx
-from causalimg.completion import completed
+from causalimg.completion import Unknown, completed
 from causalimg.configured import bounded, room
 from causalimg.confounding import Correlations, adjusted, tipping, warn_of_confounded
 from causalimg.counterfactual import Counterfactual
 from causalimg.data import Slices
-from causalimg.data.arrays import Normalise
 from causalimg.data.frame import Fit
-from causalimg.data.normalise import normalise_from_data, normalise_of, normalise_to_data
+from causalimg.data.preprocessing import AS_THEY_ARE, Preprocessing, preprocessing_of
 from causalimg.data.scans import read_image
 from causalimg.draws import Draws
 from causalimg.effects import Effects
 from causalimg.errors import as_seed, check_given, check_kind, check_known, located, warn, whole
-from causalimg.fit import check_fitted, check_recipes, fit_mechanism, interruptible
+from causalimg.fit import check_fitted, check_recipes, check_unfitted, fit_all, fit_settings, interruptible
 from causalimg.given import as_columns, named, only_image
 from causalimg.graph import Graph, Image, as_graph
 from causalimg.guidance import Bound, Permuted, Sampler, Term, View
@@ -49,10 +48,12 @@ from causalimg.region import Region, Where
 from causalimg.saved import Saved
 from causalimg.scm import SCM, Factual, Pulls, check_precision
 from causalimg.support import Support, Unusual, check_possible, from_tensors, supports_of, to_tensors
-from causalimg.training.history import History, log_file, log_files
+from causalimg.training.history import History
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
+from causalimg.training.tracking import Log, check_log, logs_of
+from causalimg.unknown import drawn_unknown
 from causalimg.values import Columns, World, by_name, check_variables, count_rows
 
 
@@ -86,7 +87,7 @@ class CausalModel(SCM):
         self.guided_by: list[str] = []  # fingerprints: who guided may not judge
         self.sensitivities: dict[str, Sensitivity] = {}  # by cause of an image, as the last training left it
         self.supports: dict[str, Support] = {}  # by image: its causes, as the last fit saw them together
-        self.normalise: Normalise | None = None  # what was done to the pixels of the images that the last fit saw
+        self.preprocessing = AS_THEY_ARE  # how the images were read that the last fit saw
 
     # -- training ------------------------------------------------------------------------------------------------------
 
@@ -96,7 +97,7 @@ class CausalModel(SCM):
         val: Columns | None = None,
         *,
         seed: int = 0,
-        log: str | Path | None = None,
+        log: Log | None = None,
         checkpoint: str | Path | None = None,
         pose: Pose | None = None,
         warm_start: bool = False,
@@ -108,10 +109,11 @@ class CausalModel(SCM):
         any, said, and kept in `sensitivities`.
 
         `recipes` are by variable: ``fit(train, val, x=Recipe(steps=3000))``; what they don't set is the mechanism's own. `log`: a
-        folder for a JSONL file per variable. `checkpoint`: a folder in which training is written down as it goes, so that the
-        same call goes on where it was cut short, and ends bitwise as if it had not been. `pose`: how training images are turned,
-        shifted and mirrored at random, where none of the variables minds that. Weights of the image's parents (see `Guidable`)
-        are calibrated in the end, on what the model's readers read off its answers about held-out rows.
+        folder for a JSONL file per variable, a logger of Lightning's, or a list of these (docs/tracking.md). `checkpoint`: a
+        folder in which training is written down as it goes, so that the same call goes on where it was cut short, and ends
+        bitwise as if it had not been. `pose`: how training images are turned, shifted and mirrored at random, where none of the
+        variables minds that. Weights of the image's parents (see `Guidable`) are calibrated in the end, on what the model's
+        readers read off its answers about held-out rows.
 
         Ctrl-C keeps what was learnt; the model answers, with a warning, until it is fitted to the end. After an error what was
         being fitted is not fitted. A model that is fitted is fitted on from its weights with `warm_start` only.
@@ -123,30 +125,17 @@ class CausalModel(SCM):
         check_recipes(self.graph, recipes)
         check_kind("pose", pose, Pose, type(None))
         check_precision(self)
-        seed, normalise = as_seed(seed), normalise_of(train, val)
-        data = self._complete("train", train, normalise, least=1)
-        held_out = None if val is None else self._complete("val", val, normalise, least=1)
-        if (
-            not warm_start
-            and self.supports
-            and all(one.fitted and not one.interrupted for one in self.mechanisms.values())
-        ):
-            raise ValueError(
-                "this model is fitted: fit(..., warm_start=True) goes on from its weights; else compile one anew"
-            )
-        self.normalise = normalise
-        logs = log_files(log, self.graph)
-        saved = {name: None if checkpoint is None else Path(checkpoint) / name for name in self.graph}
-        poses = {name: pose if name in self.graph.images else None for name in self.graph}
+        seed, how = as_seed(seed), preprocessing_of(train, val)
+        data = self._complete("train", train, how, least=1)
+        held_out = None if val is None else self._complete("val", val, how, least=1)
+        if self.supports and not warm_start:
+            check_unfitted(self.mechanisms)
+        self.preprocessing = how
+        logs = logs_of(log, self.graph, partial(fit_settings, self.graph, self.mechanisms, recipes, seed, pose))
         self.sensitivities = {}  # what was measured before means nothing of what is learnt now
         before, self.supports = self.supports, supports_of(self.graph, data)
         try:
-            histories = {
-                name: fit_mechanism(
-                    mechanism, name, data, held_out, recipes.get(name), seed, logs[name], poses[name], saved[name]
-                )
-                for name, mechanism in self.mechanisms.items()
-            }
+            histories = fit_all(self.mechanisms, data, held_out, recipes, seed, logs, pose, checkpoint)
         except Exception:
             self.supports = before
             raise
@@ -169,7 +158,7 @@ class CausalModel(SCM):
         bound: Bound | None = None,
         recipe: Recipe | None = None,
         seed: int = 0,
-        log: str | Path | None = None,
+        log: Log | None = None,
         checkpoint: str | Path | None = None,
     ) -> History:
         """Counterfactual fine-tuning of the image mechanism under `guidance` (Xia et al., 2025, arXiv:2509.24913).
@@ -177,7 +166,8 @@ class CausalModel(SCM):
         `guidance`: terms of a loss, such as `Target(segmentor)`, or one; a reader among them stands for the terms of `preset`.
         `sampler` draws what is set in each row, `view` says how guides see the answer, `bound` how much what was fitted may
         lose (by default 1 %, where fitted weights are trained), `recipe` how it trains. Readers are left as they are.
-        `checkpoint`: see `fit`; that a sampler and terms of yours are the same again can't be seen.
+        `log`: a file for JSON lines, a logger, or a list of these; they get pictures of a few held-out rows, too, as often as is
+        validated. `checkpoint`: see `fit`; that a sampler and terms of yours are the same again can't be seen.
 
         The history has the loss of every term and, with a bound, F, its excess over the bound, the multiplier λ, and the share
         of steps that violated the bound; where the bound was not held in the end, a warning says so. `sensitivities` are measured
@@ -188,11 +178,12 @@ class CausalModel(SCM):
         were normalised in another way than those of `fit`, and for a model that is not fitted; TypeError for an argument of
         another kind.
         """
-        terms, file = expand(self.graph, guidance), log_file(log)
+        terms = expand(self.graph, guidance)
+        check_log(log)
         check_kind("recipe", recipe, Recipe, type(None))
-        seed, normalise = as_seed(seed), normalise_of(*([] if self.normalise is None else [self]), train, val)
-        data = self._complete("train", train, normalise, least=2)  # of one there is no spread
-        held_out = None if val is None else self._complete("val", val, normalise, least=1)
+        seed, how = as_seed(seed), preprocessing_of(*[self] * (self.preprocessing.normalise is not None), train, val)
+        data = self._complete("train", train, how, least=2)  # of one there is no spread
+        held_out = None if val is None else self._complete("val", val, how, least=1)
         guides, before = guiding_readers(terms), (self.guided_by, self.sensitivities)
         marked = dict.fromkeys([*guides, *held_readers(*terms, sampler)])
         self.guided_by = [*self.guided_by, *map(fingerprint, marked)]  # from the first step on, whatever happens
@@ -209,7 +200,7 @@ class CausalModel(SCM):
                 bound=bound,
                 recipe=recipe,
                 seed=seed,
-                log=file,
+                log=log,
                 checkpoint=None if checkpoint is None else Path(checkpoint),
             )
         except Exception:
@@ -249,6 +240,7 @@ class CausalModel(SCM):
         weights: Weights | None = None,
         confounding: Correlations | None = None,
         support: Unusual = "warn",
+        unknown: Unknown = "refuse",
         **interventions: Any,
     ) -> Counterfactual:
         """The world that would have been, had the variables been as `interventions` say.
@@ -264,14 +256,17 @@ class CausalModel(SCM):
         what the answer would be, had an unobserved cause correlated the noises of a number and its parent so, such as
         ``{("age", "lv_area"): 0.3}``; all parents of the one must be parents of the other (see `causalimg.confounding`).
         `support`: whether to "warn" of answers whose causes hardly occurred together in training, to "refuse" them, or to "allow"
-        them (see `Counterfactual.support`).
+        them (see `Counterfactual.support`). `unknown`: whether to "refuse" numbers and levels that are neither given nor
+        readable, or to "draw" them, as many draws as `particles`, from what the model has learnt of them given all numbers and
+        levels that are known; the image itself is not asked (see `causalimg.unknown`, `Counterfactual.factual_draws`).
 
         Raises ValueError for an unknown variable or level, a NaN, a value out of bounds, an area or a length that no image
         holds, variables that are neither given nor readable, a model that is not fitted, `confounding` of which nothing can be
         said, and what `support` refuses; TypeError for an argument of another kind. Warns where the image ignores what is set
-        (see `sensitivities`), and where something unobserved is behind what was learnt (see `Graph.confounded`).
+        (see `sensitivities`), where something unobserved is behind what was learnt (see `Graph.confounded`), and where drawing
+        what is unknown goes badly.
         """
-        factual = self.known(x, seed, particles)
+        factual = self.known(x, seed, particles, unknown)
         action = self.act(factual, **interventions)
         answer = self.predict(factual, action, region=region, weights=weights, confounding=confounding)
         self.warn(action, confounding or ())
@@ -287,6 +282,7 @@ class CausalModel(SCM):
         particles: int = 1,
         region: Where = Region(),
         support: Unusual = "warn",
+        unknown: Unknown = "refuse",
         **interventions: Any,
     ) -> Effects:
         """Which way the effects of `interventions` take: the worlds that would have been by every way (what `do` answers), by
@@ -295,7 +291,7 @@ class CausalModel(SCM):
         The arguments that it has, what is raised, and when it warns, are those of `do`. In all three an image may change where
         the total may.
         """
-        factual = self.known(x, seed, particles)
+        factual = self.known(x, seed, particles, unknown)
         action = self.act(factual, **interventions)
         self._check_answerable(factual, action)
         worlds = self.paths(factual, action, region)
@@ -308,9 +304,12 @@ class CausalModel(SCM):
         """How strong an unobserved common cause would have to be to explain away the effects of `interventions`.
 
         By direct effect, where cause and effect are numbers: the correlation of their noises at which nothing would follow,
-        within (-1, 1), of the shape of the answer. See `causalimg.confounding`. Raises what `do` raises.
+        within (-1, 1), of the shape of the answer. See `causalimg.confounding`. Raises what `do` raises, and ValueError where
+        facts were drawn.
         """
         factual = self.known(x, seed, 1)
+        if factual.drawn:
+            raise ValueError(f"tipping is of what is known, and nobody knew {', '.join(factual.drawn)}: give a value")
         action = self.act(factual, **interventions)
         self._check_answerable(factual, action)
         found = tipping(factual, action)
@@ -322,11 +321,11 @@ class CausalModel(SCM):
         warn_of_ignored(self.sensitivities, action)
         warn_of_confounded(self, action, told)
 
-    def known(self, x: Any, seed: int = 0, particles: int = 1) -> Factual:
+    def known(self, x: Any, seed: int = 0, particles: int = 1, unknown: Unknown = "refuse") -> Factual:
         """`x` abducted, unless it is already. Raises ValueError where it was abducted with other than so many `particles`, if
         many are asked for, or by something else than a model."""
         if not isinstance(x, Factual):
-            return self.abduct(x, seed=seed, particles=particles)
+            return self.abduct(x, seed=seed, particles=particles, unknown=unknown)
         if particles not in (1, x.draws.particles):
             raise ValueError(
                 f"particles={particles}, but what was abducted has {x.draws.particles}: abduct(x, particles={particles})"
@@ -334,19 +333,22 @@ class CausalModel(SCM):
         return x
 
     @torch.no_grad()
-    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1) -> Factual:
+    def abduct(self, x: Any, /, *, seed: int = 0, particles: int = 1, unknown: Unknown = "refuse") -> Factual:
         """What was seen, completed by the readers, with the noise that explains it, or so many draws of it. Ask it as often as
-        you like: an image is encoded once, when the first answer needs it."""
+        you like: an image is encoded once, when the first answer needs it. `unknown`: see `do`."""
         check_precision(self)
         known, single = self._columns(x, "x", alone=True)
         known = {name: value.clone() for name, value in known.items()}  # what is the user's may change
         draws = Draws.of({name: known[name] for name in self.graph if name in known}, seed, particles)
-        return Factual(self, completed(self.readers, known), outline=self.readers.outlines, single=single, draws=draws)
+        facts = completed(self.readers, known, unknown)
+        drawn = drawn_unknown(self, facts, draws)
+        return Factual(self, facts, outline=self.readers.outlines, single=single, draws=draws, drawn=drawn)
 
     def act(self, factual: Factual, /, **interventions: Any) -> World:
         """The values that `interventions` set, checked, by variable: shape (batch, ...), the batch being that of `factual`, or
         the number of questions where `factual` is one item."""
-        return self._asked(interventions, "items", factual.n, factual.values)
+        seen = {name: value for name, value in factual.values.items() if name not in factual.drawn}
+        return self._asked(interventions, "items", factual.n, seen)
 
     def _asked(self, interventions: Columns, items: str, n: int, factual: World | None = None) -> World:
         return asked(
@@ -356,7 +358,7 @@ class CausalModel(SCM):
             n=n,
             factual=factual,
             supports=self.supports,
-            normalise=self.normalise,
+            preprocessing=self.preprocessing,
             device=self.device,
         )
 
@@ -394,7 +396,7 @@ class CausalModel(SCM):
         follow = self.graph.descendants(*action) - action.keys()
         supports = {image: support for image, support in self.supports.items() if image in follow}
         how: dict[str, Any] = {"single": factual.single, "supports": supports, "reads": self._reads}
-        return Counterfactual(*of, draws=factual.draws.particles, **how)
+        return Counterfactual(*of, draws=factual.draws.particles, unknown=factual.drawn, **how)
 
     def _reads(self, name: str) -> str:
         """Who reads a variable, and whether it guided: then it says little of how good an answer is."""
@@ -420,16 +422,17 @@ class CausalModel(SCM):
         fit: Fit | None = None,
         spacing: float | None = None,
     ) -> Tensor:
-        """An image from a file, (channels, height, width), brought to the graph's size and normalised as those of `fit` were.
+        """An image from a file, (channels, height, width), read as those of `fit` were (`preprocessing`).
 
-        `slices`, `fit`: see `read_table`; ``Slices(at=12)`` is one slice of a volume. `spacing`: of the file's pixels in mm,
-        where it doesn't say it. Raises what `read_table` says of a file, and ValueError where no file holds how it is to be
-        normalised.
+        `slices`, `fit`: where they are to be others, see `read_table`; ``Slices(at=12)`` is one slice of a volume. `spacing`:
+        of the file's pixels in mm, where it doesn't say it. Raises what `read_table` says of a file, and ValueError where a rule
+        for slices needs masks, where pixels are to be of so many mm and their size isn't known, and where no file holds how
+        grey levels are to be normalised.
         """
         name = only_image(self.graph)
         with located(name):
             variable = cast(Image, self.graph[name])
-            return read_image(Path(path), variable, self.normalise, slices, fit, spacing)
+            return read_image(Path(path), variable, self.preprocessing.over(slices=slices, fit=fit), spacing)
 
     def measure(self, world: Any) -> World:
         """What the readers read off the images of `world` (or off an image), hard, in declared units."""
@@ -445,18 +448,19 @@ class CausalModel(SCM):
 
     def complete(self, given: Any) -> World:
         """`given`, checked, with what is missing read off its images. Raises ValueError that lists what nothing supplies."""
-        return self._complete("values", given, self.normalise)
+        return self._complete("values", given, self.preprocessing)
 
-    def _complete(self, what: str, given: Any, normalise: Normalise | None, least: int = 0) -> World:
+    def _complete(self, what: str, given: Any, how: Preprocessing, least: int = 0) -> World:
         """The argument `what`, complete. Raises ValueError for fewer rows than `least`."""
-        world, _ = as_columns(self.graph, given, what=what, normalise=normalise, device=self.device)
+        world, _ = as_columns(self.graph, given, what=what, preprocessing=how, device=self.device)
         check_possible(self.graph, world)
         rows = completed(self.readers, world)
         whole(f"{what}: rows", count_rows(rows), least)
         return rows
 
     def _columns(self, given: Any, what: str = "values", alone: bool = False) -> tuple[World, bool]:
-        return as_columns(self.graph, given, what=what, alone=alone, normalise=self.normalise, device=self.device)
+        how = self.preprocessing
+        return as_columns(self.graph, given, what=what, alone=alone, preprocessing=how, device=self.device)
 
     def _with_own_readers(self, folder: str | Path, tensors: World) -> World:
         """`tensors` of a saved model, but with the readers that this one has. Warns where they are others than were saved."""
@@ -497,7 +501,7 @@ class CausalModel(SCM):
             "readers": [r.to_data() if r.portable else {"code": r.describe()} for r in self.readers.readers],
             "guided_by": self.guided_by,
             "sensitivities": {name: one._asdict() for name, one in self.sensitivities.items()},
-            "normalise": normalise_to_data(self.normalise),
+            **self.preprocessing.to_data(),
         }
         for name, mechanism in self.mechanisms.items():
             with located(name):
@@ -525,7 +529,7 @@ class CausalModel(SCM):
             model = cls(graph, mechanisms, chosen)
             model.supports, tensors = from_tensors(graph, tensors)
             model.guided_by, model.sensitivities = list(saved.guided_by), dict(saved.sensitivities)
-            model.normalise = normalise_from_data(saved.normalise)
+            model.preprocessing = Preprocessing.from_data(saved.reading)
         if readers:
             tensors = model._with_own_readers(folder, tensors)
         storage.load_into(model, folder, tensors)

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from causalimg import storage
+from causalimg.data.frame import Fit
+from causalimg.data.preprocessing import Preprocessing
+from causalimg.data.slices import Slices
 from causalimg.errors import located
 from causalimg.graph.spec import Spec
 from causalimg.guidance.sensitivity import Sensitivity
@@ -21,6 +24,10 @@ class Saved(Spec):
     guided_by: tuple[str, ...]
     sensitivities: dict[str, Sensitivity]
     normalise: Data | None
+    slices: Slices | None = None
+    fit: Fit | None = None
+    spacing: str | None = None
+    in_mm: bool = False
 
     @classmethod
     def read(cls, folder: str | Path) -> "tuple[Saved, World]":
@@ -34,6 +41,11 @@ class Saved(Spec):
             raise ValueError(f"{folder} holds no model{f': {loader}.load reads it' if loader else ''}")
         with located(f"{folder}/{storage.SPEC}"):
             return cls(**spec), tensors
+
+    @property
+    def reading(self) -> Data:
+        """How images were read: what `Preprocessing.to_data` said."""
+        return {name: getattr(self, name) for name in Preprocessing.model_fields}
 
     @property
     def code(self) -> list[str]:

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from causalimg.draws import Draws
+from causalimg.draws import Draws, middle
 from causalimg.errors import as_seed, check_known, whole
 from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Mechanism, Noise, Options, Pull, Seen, Weights, guidable_of
 from causalimg.propagation import propagate
 from causalimg.region import Region, Where, as_mask
-from causalimg.values import World, by_name, in_batches, map_tensors, numbers, widen
+from causalimg.values import World, by_name, in_batches, leaves, map_tensors, numbers, widen
 
 Outline = Callable[[Tensor, str], World]
 """From images (n, channels, height, width), and the name of their variable, to structures by name, bool, (n, height, width)."""
@@ -44,7 +44,8 @@ class Factual:
 
     `values`: every variable, (n, ...). `single`: it was one item, without a batch dimension. What abduction leaves open is drawn
     as `draws` say, by default once for each item; or the noise of a variable is given as `noise`. `outline` finds the structures
-    of images, which say where an answer may change; without it, an answer may change everywhere.
+    of images, which say where an answer may change; without it, an answer may change everywhere. `drawn`: facts that nobody knew
+    (see `unknown`), (n * particles,) by variable, item by item; their `values` are the middle of their draws.
     """
 
     def __init__(
@@ -56,9 +57,12 @@ class Factual:
         outline: Outline | None = None,
         single: bool = False,
         draws: Draws | None = None,
+        drawn: World | None = None,
     ) -> None:
-        self.scm, self.values, self.single = scm, values, single
+        self.scm, self.single, self.drawn = scm, single, dict(drawn or {})
         self.draws = Draws.of(values) if draws is None else draws
+        middles = {name: middle(value.unflatten(0, (-1, self.draws.particles))) for name, value in self.drawn.items()}
+        self.values = {name: (values | middles)[name] for name in scm.graph} if middles else values
         self._noise, self._outline = dict(noise or {}), outline
         self._outlines: dict[str, World] = {}
 
@@ -75,11 +79,20 @@ class Factual:
     def noise(self, name: str) -> Noise:
         """The noise of a variable, (n * particles, ...), item by item; of one item it may be one row that serves all draws."""
         if name not in self._noise:
-            mechanism, seen = self.scm.mechanisms[name], self.seen(name)
-            if self.n > 1:
-                seen = map_tensors(lambda value: value.repeat_interleave(self.draws.particles, dim=0), seen)
+            mechanism = self.scm.mechanisms[name]
+            parents = {parent: self.by_draw(parent) for parent in self.scm.graph.parents(name)}
+            seen = _even(Seen(self.by_draw(name), parents))
             self._noise[name] = mechanism.abduct(*seen, self.draws.prior(mechanism, name))
         return self._noise[name]
+
+    def by_draw(self, name: str) -> Tensor:
+        """A variable with a row for each draw of each item; of one item, with one for all, unless it was drawn itself."""
+        return self.drawn[name] if name in self.drawn else self._repeated(self.values[name])
+
+    def _repeated(self, value: Tensor) -> Tensor:
+        """A row for each item as one for each draw of it; one row stays one."""
+        particles = self.draws.particles
+        return value if self.n == 1 or particles == 1 else value.repeat_interleave(particles, dim=0)
 
     def with_noise(self, noise: Mapping[str, Noise]) -> "Factual":
         """The same, with this `noise` of some variables."""
@@ -102,29 +115,25 @@ class Rows(Factual):
     """
 
     def __init__(self, whole: Factual, questions: int) -> None:
-        values = {name: self._each(value, whole) for name, value in whole.values.items()}
-        super().__init__(whole.scm, values, draws=whole.draws)
         self.whole, self.questions, self.particles = whole, questions, whole.draws.particles
-
-    @staticmethod
-    def _each(value: Tensor, whole: Factual) -> Tensor:
-        particles = whole.draws.particles
-        return value if whole.n == 1 or particles == 1 else value.repeat_interleave(particles, dim=0)
+        values = {name: self._per_draw(whole.by_draw(name)) for name in whole.values}
+        super().__init__(whole.scm, values, draws=whole.draws)
 
     def noise(self, name: str) -> Noise:
         """The noise of a variable, a row for each of these, or one for all."""
         if name in self._noise:
             return self._noise[name]
-        noise, whole = self.whole.noise(name), self.whole
-        if whole.n > 1 or self.questions == 1 or self.particles == 1:
-            return noise
-        return map_tensors(
-            lambda part: part if len(part) == 1 else part.repeat(self.questions, *(1,) * (part.ndim - 1)), noise
-        )
+        return map_tensors(self._per_draw, self.whole.noise(name))
+
+    def _per_draw(self, value: Tensor) -> Tensor:
+        """What has a row for each draw of the items, or one for all, likewise for each of these."""
+        if self.whole.n > 1 or self.questions == 1 or self.particles == 1 or len(value) == 1:
+            return value
+        return value.repeat(self.questions, *(1,) * (value.ndim - 1))
 
     def outlines(self, image: str) -> World:
         """The structures of an image, likewise."""
-        return {name: self._each(mask, self.whole) for name, mask in self.whole.outlines(image).items()}
+        return {name: self.whole._repeated(mask) for name, mask in self.whole.outlines(image).items()}
 
     def per_question(self, value: Tensor) -> Tensor:
         """A row for each question, or one for all, as a row for each of these, or one."""
@@ -142,10 +151,17 @@ class Rows(Factual):
         return self.per_question(found) if found.ndim else found
 
 
+def _even(seen: Seen) -> Seen:
+    """What was seen with as many rows of each as of any: of one item, parents that were drawn have more than the value."""
+    lengths = {len(value) for _, value in leaves(seen)}
+    n = 0 if 0 in lengths else max(lengths)
+    return map_tensors(lambda value: widen(value, n), seen)
+
+
 def check_precision(module: nn.Module) -> None:
     """Raise ValueError where `module` or torch itself is not set to float32, in which values are."""
-    found = {parameter.dtype for parameter in module.parameters()}
-    if found and torch.float32 not in found:
+    kinds = (parameter.dtype for parameter in module.parameters())
+    if torch.float32 not in kinds and (found := {parameter.dtype for parameter in module.parameters()}):
         raise ValueError(
             f"the model's weights are {', '.join(map(str, found))}: values are float32, call model.float()"
         )
@@ -229,14 +245,14 @@ class SCM(nn.Module):
         lengths = [factual.n, *map(len, action.values())]
         questions = max(lengths) if all(lengths) else 0
         rows = Rows(factual, questions)
-        was, given = (
-            {name: widen(value, questions).repeat_interleave(rows.particles, dim=0) for name, value in world.items()}
-            for world in (factual.values, action)
-        )
+        was = {name: widen(value, questions * rows.particles).clone() for name, value in rows.values.items()}
+        given = {
+            name: widen(value, questions).repeat_interleave(rows.particles, dim=0) for name, value in action.items()
+        }
         return rows, was, given
 
     def _answer(self, factual: Factual, name: str, parents: World, options: Options) -> Tensor:
-        return self.mechanisms[name].counterfactual(factual.noise(name), parents, factual.seen(name), options)
+        return self.mechanisms[name].counterfactual(factual.noise(name), parents, _even(factual.seen(name)), options)
 
     def _weights(self, given: Weights, rows: Rows) -> dict[str, Tensor]:
         """`given`, checked: by parent, one for all, or one for each of the rows."""

@@ -10,6 +10,7 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).parent.parent
 NEIGHBOURS = {"README.md": "index.md", "SECURITY.md": "SECURITY.md", "CONTRIBUTING.md": "CONTRIBUTING.md"}
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+GALLERY = sorted((ROOT / "docs/gallery").glob("*.py"))
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 GROUPS = {
     "Graphs": ("graph",),
@@ -82,6 +83,8 @@ def _uri(target: str, home: str, here: str) -> str:
         return f"{up}{NEIGHBOURS[file.name]}{hash_}{anchor}"
     if file in EXAMPLES:
         return f"{up}examples/{file.stem}.md"
+    if file in GALLERY:
+        return f"{up}gallery/{file.stem}.md{hash_}{anchor}"
     inside = file.is_relative_to(ROOT / "docs") and file.exists()
     return f"{up}{file.relative_to(ROOT / 'docs')}{hash_}{anchor}" if inside else ""
 

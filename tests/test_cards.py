@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 from strategies import as_if_fitted
+from test_evaluation import Painter, Ruler, world
 
 import causalimg as ci
 from causalimg.cards import CARD, About, card
@@ -29,8 +30,19 @@ def test_a_card_says_what_is_known_and_what_nobody_said():
     assert body.strip().startswith("# Lamps\n")
     assert "Two lamps." in body
     assert "0123456789abcdef" in body
+    assert body.index("## Verdict\n\nNobody has judged it yet.") < body.index("## What causes what")
     assert body.count("Not said.") == 5  # splits, who made it, sensitivities, support, the judgement
     assert "license" not in front(card(model))[0]
+
+
+def test_a_card_begins_with_the_verdict_of_its_report():
+    model = as_if_fitted(ci.compile(HEART.graph, x=ci.HVAE(widths=(4, 4), latents=(0, 2))))
+    report = ci.evaluate(Painter(gain=0.5), world(20), [Ruler()], variables=["left"])
+    _, body = front(card(model, report))
+    for one in report.verdict:
+        assert body.count(f"- **{one.mark}**: {one.text}") == 1
+    assert body.index(report.verdict[-1].text) < body.index("## What causes what")
+    assert "### How this was judged" in body
 
 
 def test_shipped_models_are_small_answer_at_once_and_have_a_card():

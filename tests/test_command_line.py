@@ -130,7 +130,7 @@ def test_the_whole_road_by_commands_alone(say, tmp_path):
     assert answer["variables"]["lv_area"]["became"] == pytest.approx(0.1)
     assert 0 < answer["support"] <= 1
     assert (tmp_path / answer["picture"]).exists()
-    assert ci.CausalModel.load("out/segmentor_0").normalise == ci.Percentile(1, 99)
+    assert ci.CausalModel.load("out/segmentor_0").preprocessing.normalise == ci.Percentile(1, 99)
     again = StudyFile.from_yaml(tmp_path / "out/study.yaml")
     assert again.plan["image"]["widths"] == [4, 4]
     assert len(again.table()) == 24
@@ -236,11 +236,21 @@ def test_a_mistake_in_a_question_is_said_in_words(tmp_path, monkeypatch, capsys)
     for words, message in (
         (["none", "x.npz", "a=1"], "none holds no spec.json"),
         (["numbers", "x.npz", "a=1"], "numbers: expected a model of one image, not of none"),
-        (["model", ".", "a=1"], ". is a folder: expected one image"),
-        (["model", "x.npz", "a=1", "a=2"], "two values of a: 1.0 and 2"),
+        (["model", "model", "a=1"], "model holds no image: expected files that end in .png"),
+        (["model", "x.npz", "a=1", "a=2"], "two values of a: 1 and 2"),
         (["model", "x.npz", "a=big", "--given", "a=2"], "a: expected a number"),
-        (["model", "x.npz", "a=1", "--given", "x=1"], "--given x=...: x is the image, x.npz"),
+        (["model", "x.npz", "a=1", "--given", "x=1"], "--given x=...: it is the image, which a file holds"),
     ):
         code, said = run(monkeypatch, capsys, "do", *words)
         assert code == 1
         assert said.err.startswith(f"causalimg do: {message}")
+
+
+def test_what_was_said_is_left_beside_what_is_made_before_it_is_made(say, tmp_path, monkeypatch):
+    def stopped(trainer, methods, seeds):
+        assert (tmp_path / "out/study.yaml").exists()
+        raise ValueError(f"{trainer.out.name} {methods}")
+
+    monkeypatch.setattr(road, "compared", stopped)
+    code, said = say("compare", "study.yaml", "--methods", "none")
+    assert (code, said.err) == (1, "causalimg compare: out ('none',)\n")

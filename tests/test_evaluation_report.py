@@ -12,7 +12,8 @@ from test_evaluation import Bars, Painter, Ruler, draw, world
 import causalimg as ci
 from causalimg.evaluation.change import ssim
 from causalimg.evaluation.dose_response import calibration
-from causalimg.evaluation.page import Cell, Section, Table, page
+from causalimg.evaluation.judges import in_words
+from causalimg.evaluation.page import Cell, Mark, Section, Table, page
 from causalimg.evaluation.questions import ask
 from causalimg.evaluation.truth import near
 from causalimg.graph import Image
@@ -314,7 +315,8 @@ def test_judges_of_different_variables_sit_together():
 
     report = ci.evaluate(Painter(leak=0.5), world(40), [Areas(), Kinds()], **ONLY)
     assert set(report["left"].drift) == {"right", "kind"}
-    assert report.effectiveness.judge.count(",") == 1
+    assert report.effectiveness.judge == "Areas, a reader of left, right; Kinds, a reader of kind"
+    assert len(set(report.effectiveness.fingerprints)) == 2
     with pytest.raises(ValueError, match="two readers of left"):
         ci.evaluate(Painter(), world(40), [Areas(), Ruler()])
 
@@ -449,6 +451,45 @@ def test_page_table_and_data_hold_the_same_numbers(reports, tmp_path, what):
     assert all((tmp_path / figure).stat().st_size > 5000 for figure in figures)
 
 
+@pytest.mark.parametrize("what", ["report", "comparison"])
+def test_a_page_begins_with_its_verdict(reports, tmp_path, what):
+    report = reports["none"] if what == "report" else ci.Comparison(reports)
+    html = report.write(tmp_path).read_text()
+    markdown = (tmp_path / f"{what}.md").read_text()
+    assert re.search(r"<h2>(.*?)</h2>", html)[1] == "Verdict"
+    assert re.search(r"^## (.*)$", markdown, re.MULTILINE)[1] == "Verdict"
+    assert report.table().index(report.verdict[0].text) < report.table().index("|")
+    for one in report.verdict:
+        assert one.text in markdown
+        assert one.text in Seen(html).text
+    data = json.loads((tmp_path / f"{what}.json").read_text())
+    one = data if what == "report" else data["none"]
+    assert one["verdict"] == [finding.to_data() for finding in reports["none"].verdict]
+
+
+def test_the_verdict_tells_a_model_that_follows_from_one_that_does_not(reports):
+    marks = {method: {(one.name, one.column): one.mark for one in report.verdict} for method, report in reports.items()}
+    assert marks["none"]["left", "slope"] is Mark.BAD
+    assert marks["segmentor"]["left", "slope"] is not marks["none"]["left", "slope"]
+    best = next(one for one in ci.Comparison(reports).verdict if (one.name, one.column) == ("left", "error"))
+    assert best.text.startswith("left, error: segmentor is best")
+    assert ci.Comparison({"only": reports["none"]}).verdict == reports["none"].verdict
+
+
+def test_a_judge_is_called_by_what_it_is_and_not_by_its_fingerprint(reports, tmp_path):
+    judge = ci.Segmentor.unet(structures=("lv",), width=4)
+    judge.fit(HEARTS.values["x"], {"lv": HEARTS.masks["lv"]}, recipe=ci.Recipe(steps=1, batch=8), seed=3)
+    graph = HEART.graph
+    assert in_words(judge, graph) == "a segmentor of lv (trained on 20 images, seed 3)"
+    assert in_words(judge.assess(HEARTS.values["x"], {"lv": HEARTS.masks["lv"]}), graph).endswith("seed 3)")
+    assert in_words(ci.Segmentor.unet(structures=("lv", "myo"), width=4), graph) == "a segmentor of lv, myo"
+    assert in_words(BrightHeart(), graph) == "BrightHeart, a reader of lv_area"
+    report = reports["none"]
+    assert in_words(Ruler(), report.graph) in report.table()
+    assert fingerprint(Ruler()) not in report.write(tmp_path).read_text()
+    assert report.to_data()["fingerprints"] == [fingerprint(Ruler())]
+
+
 def test_tables_are_whole(reports):
     for report in (*reports.values(), ci.Comparison(reports)):
         for table in (table for section in report.sections() for table in section.tables):
@@ -489,7 +530,7 @@ def test_pictures_are_the_first_items_drawn_with_what_was_asked_and_read(reports
 
 
 def test_a_comparison_has_a_row_for_each_intervention_and_method(reports):
-    table = ci.Comparison(reports).sections()[1].tables[0]
+    table = ci.Comparison(reports).sections()[2].tables[0]
     assert [(row[0].text, row[1].text) for row in table.rows] == [
         ("left [px]", "none"),
         ("left [px]", "segmentor"),
@@ -503,7 +544,7 @@ def test_a_comparison_has_a_row_for_each_intervention_and_method(reports):
     assert str(row["−log p (F)"]) == str(reports["segmentor"].nll["x"])
     assert row["F against first"].text == "+10.00\u00a0%"
     assert "to the truth, grey levels" not in row
-    (slopes,) = ci.Comparison(reports).sections()[2].tables[0].rows
+    (slopes,) = ci.Comparison(reports).sections()[3].tables[0].rows
     assert [str(cell) for cell in slopes[1:]] == [str(report.dose["left"].slope) for report in reports.values()]
 
 
@@ -521,7 +562,7 @@ def test_with_a_phantom_methods_are_compared_by_their_distance_to_the_truth():
         name: ci.evaluate(Oracle(part), HEARTS, [BrightHeart()], phantom=HEART, allow_weak=True)
         for name, part in (("idle", 0.0), ("all", 1.0))
     }
-    table = ci.Comparison(reports).sections()[1].tables[0]
+    table = ci.Comparison(reports).sections()[2].tables[0]
     idle = reports["idle"].truth["lv_area"].idle_image.value
     assert [float(row[-1].text) for row in table.rows] == pytest.approx([idle, 0], abs=0.01)
 

@@ -199,7 +199,7 @@ def test_columns_that_are_no_variables_are_left_out_and_named(files):
 
 def test_a_path_is_read_as_those_that_the_model_was_fitted_to(files):
     model = copy.deepcopy(made())
-    model.normalise = ci.Percentile(10, 90)
+    model.preprocessing = ci.Preprocessing(normalise=ci.Percentile(10, 90))
     read = model.read_image(files[0])
     assert not torch.equal(read, VALUES[0])
     for one in (str(files[0]), PIL.Image.open(files[0]), PIXELS[0], torch.from_numpy(PIXELS[0])[None]):

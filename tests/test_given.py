@@ -14,7 +14,8 @@ from PIL import Image
 from strategies import as_if_fitted
 
 import causalimg as ci
-from causalimg.data.normalise import Unsaved, normalise_of
+from causalimg.data.normalise import Unsaved
+from causalimg.data.preprocessing import preprocessing_of
 from causalimg.values import columns
 
 GRAPH = ci.Graph.of(
@@ -179,7 +180,7 @@ def test_a_model_reads_images_as_those_that_it_was_fitted_to(tmp_path, normalise
     table = scans(tmp_path, normalise)
     fitted(table).save(tmp_path / "model")
     again = ci.CausalModel.load(tmp_path / "model")
-    assert again.normalise == normalise
+    assert again.preprocessing == ci.Preprocessing(normalise=normalise)
     for row in range(4):
         assert torch.equal(again.read_image(tmp_path / f"{row}.png"), table["x"][row])
 
@@ -189,15 +190,19 @@ def test_what_no_file_holds_is_named_and_given(tmp_path):
     fitted(table).save(tmp_path / "model")
     again = ci.CausalModel.load(tmp_path / "model")
     again.save(tmp_path / "again")
-    with pytest.raises(ValueError, match=r"normalised by test_given\.halved: .*model\.normalise = "):
+    with pytest.raises(ValueError, match=r"normalised by test_given\.halved: .*model\.preprocessing = "):
         ci.CausalModel.load(tmp_path / "again").read_image(tmp_path / "0.png")
-    again.normalise = halved
+    again.preprocessing = ci.Preprocessing(normalise=halved)
     assert torch.equal(again.read_image(tmp_path / "0.png"), table["x"][0])
 
 
 def test_rows_that_were_normalised_in_two_ways_are_refused(tmp_path):
     with pytest.raises(ValueError, match="normalised in different ways"):
         fitted(scans(tmp_path, ci.Percentile()), scans(tmp_path, None))
+
+
+def read_by(table, normalise):
+    return replace(table, preprocessing=ci.Preprocessing(normalise=normalise))
 
 
 def darker(by):
@@ -228,14 +233,14 @@ OTHERS = [
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_functions_that_do_the_same_are_the_same(tmp_path, one, other):
     table = scans(tmp_path, None)
-    assert normalise_of(replace(table, normalise=one), replace(table, normalise=other)) is one
+    assert preprocessing_of(read_by(table, one), read_by(table, other)).normalise is one
 
 
 @pytest.mark.parametrize(("one", "other"), OTHERS)
 def test_functions_of_one_name_may_differ(tmp_path, one, other):
     table = scans(tmp_path, None)
     with pytest.raises(ValueError, match="normalised in different ways"):
-        normalise_of(replace(table, normalise=one), {"x": table["x"]}, replace(table, normalise=other))
+        preprocessing_of(read_by(table, one), {"x": table["x"]}, read_by(table, other))
 
 
 @pytest.mark.filterwarnings("ignore:the image hardly follows:UserWarning")

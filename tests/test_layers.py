@@ -28,6 +28,7 @@ LAYERS = (
     "counterfactual",
     "answers",
     "guidance",
+    "unknown",
     "confounding",
     "fit",
     "intervals",

@@ -343,7 +343,7 @@ def test_a_window_is_saved_with_a_model_and_a_slice_read_as_those_of_fit(tmp_pat
     model.fit(read, x=ci.Recipe(steps=1, batch=2))
     model.save(tmp_path / "model")
     again = ci.CausalModel.load(tmp_path / "model")
-    assert again.normalise == ci.Window(300, 600)
+    assert again.preprocessing == ci.Preprocessing(normalise=ci.Window(300, 600), slices=ci.Slices(), fit="pad")
     assert torch.equal(again.read_image(tmp_path / "a.nii", slices=ci.Slices(at=2), fit="pad"), read["x"][2])
     with pytest.raises(ValueError, match=r"x: 4 slices of .*at=\.\.\."):
         again.read_image(tmp_path / "a.nii", slices=ci.Slices())
@@ -673,3 +673,39 @@ def test_a_package_that_is_missing_is_named_with_how_to_install_it(tmp_path, mon
     monkeypatch.setitem(sys.modules, "nibabel" if name == "a.nii" else "pydicom", None)
     with pytest.raises(ImportError, match=r'pip install "causalimg\[medical\]"'):
         table(tmp_path, [name])
+
+
+def test_sizes_that_no_header_says_are_not_guessed(tmp_path):
+    nifti(tmp_path / "a.nii", phantom())
+    whole = (tmp_path / "a.nii").read_bytes()
+    header = nibabel.Nifti1Header(whole[:348])
+    header["sform_code"] = header["qform_code"] = 0
+    (tmp_path / "a.nii").write_bytes(header.binaryblock + whole[348:])
+    assert len(table(tmp_path, ["a.nii"], slices=ci.Slices())) == 4
+    header["pixdim"][2] = 0
+    (tmp_path / "a.nii").write_bytes(header.binaryblock + whole[348:])
+    assert "doesn't say how large its voxels are (line 2)" in wrong(tmp_path, ["a.nii"], slices=ci.Slices())
+
+
+def test_a_slope_of_0_is_refused(tmp_path):
+    dicom(tmp_path / "a.dcm", phantom()[:, :, 0].T, RescaleSlope=0, RescaleIntercept=300)
+    assert "a.dcm has a RescaleSlope of 0" in wrong(tmp_path, ["a.dcm"])
+
+
+def test_what_is_wrong_with_every_slice_is_said_once(tmp_path):
+    nifti(tmp_path / "a.nii", phantom())
+    said = wrong(tmp_path, ["a.nii"], slices=ci.Slices(), normalise=None)
+    assert said.endswith("pixels are int16, expected uint8, uint16 or floats; or say normalise=Percentile() (line 2)")
+
+
+def test_the_compressed_file_of_a_name_is_the_nearest(tmp_path):
+    nifti(tmp_path / "a.nii.gz", phantom())
+    assert "no file 'a.nii'" in (said := wrong(tmp_path, ["a.nii"]))
+    assert "Did you mean 'a.nii.gz'?" in said
+
+
+def test_a_model_asks_for_one_slice(tmp_path):
+    nifti(tmp_path / "a.nii", phantom())
+    model = ci.compile(graph(4, 8), x=ci.HVAE(widths=(4, 4), latents=(0, 2)))
+    with pytest.raises(ValueError, match=r"x: a\.nii holds 6 x 5 x 4 voxels: .*at=\.\.\..*--slices"):
+        model.read_image(tmp_path / "a.nii")

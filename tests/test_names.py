@@ -128,6 +128,7 @@ MISTAKES = {
     "compare_guidance": lambda folder: ci.compare_guidance(None, folder, methods=["segmntor"]),
     "Percentile": lambda _: ci.Percentile(hihg=99),
     "Window": lambda _: ci.Window(40, widht=400),
+    "Preprocessing": lambda _: ci.Preprocessing(fti="pad"),
     "Slices": lambda _: ci.Slices(largst="lv"),
     "Augment": lambda _: ci.Augment(rotat=30),
     "Pose": lambda _: ci.Pose(rotat=30),

@@ -5,7 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
+from causalimg.training import counting
 from causalimg.training import progress as module
+from causalimg.training.counting import Counting
 from causalimg.training.progress import progress
 
 ROW = {"step": 4, "seconds": 1.0, "samples_per_second": 41.6, "loss": 1.25, "lr": 1e-3}
@@ -18,6 +20,7 @@ def shown(monkeypatch):
     made = {"terminal": False}
     console = lambda **_: Console(file=file, force_terminal=made["terminal"], width=100)  # noqa: E731
     monkeypatch.setattr(module, "Console", console)
+    monkeypatch.setattr(counting, "Console", console)
     monkeypatch.setattr(module.time, "monotonic", lambda: clock["now"])
     return file, clock, made
 
@@ -58,3 +61,27 @@ def test_a_terminal_gets_a_bar_and_nobody_gets_anything_unasked(shown):
         advance(2, [ROW])
     assert "2/3" in file.getvalue()
     assert "━" in file.getvalue()
+
+
+def test_what_is_counted_is_said_every_half_minute_and_what_is_quick_not_at_all(shown):
+    file, clock, _ = shown
+    with Counting("reading a.csv", 100, "rows") as counted:
+        for second in range(1, 101):
+            clock["now"] = float(second)
+            counted.advance()
+            assert bool(file.getvalue()) == (second >= 30)
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "reading a.csv: 30 of 100 rows, 1 rows/s, 0:01:10 left"
+    assert [line.split(" rows,")[0] for line in lines] == [f"reading a.csv: {n} of 100" for n in (30, 60, 90)]
+
+
+def test_a_bar_of_what_is_counted_begins_when_it_takes_long_and_goes_in_the_end(shown):
+    file, clock, made = shown
+    made["terminal"] = True
+    with Counting("asking", 9, "images") as counted:
+        counted.advance(3)
+        assert file.getvalue() == ""
+        clock["now"] = 3.0
+        counted.advance(3)
+        assert "asking: 6 of 9 images, 2 images/s, 0:00:02 left" in file.getvalue()
+    assert file.getvalue().endswith("\x1b[2K")  # the line is cleared

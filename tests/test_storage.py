@@ -116,7 +116,7 @@ def test_tensors_that_were_changed_or_cut_short_are_refused(folder):
 def test_tensors_that_are_none_are_refused(folder):
     old = folder / named(folder)["tensors"]
     old.write_bytes(b"not tensors at all")
-    name = f"{storage._digest_of_file(old)}.safetensors"
+    name = f"{storage.digest_of_file(old)}.safetensors"
     old.rename(folder / name)
     forge(folder, tensors=name)
     with pytest.raises(ValueError, match="holds no tensors"):

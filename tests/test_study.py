@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import causalimg as ci
-import causalimg.model as model_module
+import causalimg.fit as fitting
 from causalimg.data.phantoms import Sample
 from causalimg.readers.reader import fingerprint
 from causalimg.study import METHODS
@@ -224,14 +224,14 @@ def test_classifier_guidance_needs_a_level_to_read(tmp_path):
 
 def test_a_study_that_is_cut_short_goes_on_in_the_middle_of_a_fit(study, tmp_path, monkeypatch):
     whole = Trainer(study, tmp_path / "whole", PLAN).model("none", 0)
-    fit_mechanism = model_module.fit_mechanism
+    fit_mechanism = fitting.fit_mechanism
 
     def killed(mechanism, name, *rest):
         if name == study.graph.images[0]:
             raise SystemExit
         return fit_mechanism(mechanism, name, *rest)
 
-    monkeypatch.setattr(model_module, "fit_mechanism", killed)
+    monkeypatch.setattr(fitting, "fit_mechanism", killed)
     with pytest.raises(SystemExit):
         Trainer(study, tmp_path / "cut", PLAN).model("none", 0)
     assert (tmp_path / "cut" / "none_0" / "checkpoint").is_dir()

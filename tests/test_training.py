@@ -16,6 +16,7 @@ from causalimg.training.history import History
 from causalimg.training.loop import train
 from causalimg.training.randomness import batches
 from causalimg.training.recipe import Recipe, learning_rate
+from causalimg.training.tracking import JsonLines
 
 QUICK = Recipe(steps=200, batch=16, lr=0.1, warmup=10, weight_decay=0.0, ema=0.9, log_every=10, accelerator="cpu")
 
@@ -374,7 +375,7 @@ def test_the_log_and_the_written_history_read_back_as_the_history(tmp_path):
         seen.append(len(log.read_text().splitlines()))  # what is on disk while training runs
         return 1.0
 
-    history = train(Line(), line_data(), recipe(steps=50), label="line", validate=validate, log=log)
+    history = train(Line(), line_data(), recipe(steps=50), label="line", validate=validate, log=[JsonLines(log)])
     assert seen == [0, 1, 2, 3, 4]
     assert History.read_jsonl(log) == history
     history.write_jsonl(tmp_path / "written.jsonl")
@@ -413,7 +414,7 @@ def test_what_fails_uncompiled_too_is_raised(monkeypatch):
 
 def test_the_folder_of_a_log_is_made(tmp_path):
     log = tmp_path / "of" / "today" / "log.jsonl"
-    history = train(Line(), line_data(), recipe(steps=5), label="line", log=log)
+    history = train(Line(), line_data(), recipe(steps=5), label="line", log=[JsonLines(log)])
     assert History.read_jsonl(log) == history
 
 

@@ -17,6 +17,9 @@ SECONDS = 40
 BYTES = 2 * 10**9
 """What a case may take: of time, and of memory beyond what it begins with."""
 
+LONGEST = 10_000
+"""So many letters of a verdict's reason are kept: a pipe holds no more at once."""
+
 
 def verdict(case: Case) -> Verdict:
     """What the library makes of `case`, tried in a process of its own."""
@@ -71,7 +74,7 @@ def _child(case: Case, folder: Path, writing: int) -> None:
         found = tried(case)
     except BaseException as error:
         found = Verdict(CRASH, f"the case itself: {error!r}")
-    os.write(writing, json.dumps(found).encode()[:60_000])
+    os.write(writing, json.dumps(found._replace(why=found.why[:LONGEST])).encode())
     os._exit(0)
 
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from causalimg.data.dicom import check_fields, fields_of
 from causalimg.data.frame import Fit, Frame
 from causalimg.data.images import open_picture
+from causalimg.data.preprocessing import Preprocessing
 from causalimg.data.scans import Scanning
 from causalimg.data.slices import Slices
 from causalimg.data.volumes import Picture
-from causalimg.errors import check_kind
+from causalimg.errors import check_kind, check_kinds
 from causalimg.graph import Image
 
 SHOWN = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -57,12 +58,16 @@ def places(
         return [Place(SHOWN @ np.diag([wide, high, 1.0, 1.0]), variable.spacing is not None)] * rows
     if fields:
         check_fields(fields)
-    files = _each("like", [Path(like)] if isinstance(like, str | Path) else [Path(one) for one in like], rows)
+    named = [like] if isinstance(like, str | Path) else like
+    check_kinds("like", named, str, Path)
+    files = _each("like", [Path(one) for one in named], rows)
     chosen = _each("slices", [slices] if isinstance(slices, Slices) or slices is None else list(slices), rows)
+    for one in chosen:
+        check_kind("slices", one, Slices, type(None))
     known: dict[Any, Place] = {}
     for key in zip(files, chosen, strict=True):
         if key not in known:
-            known[key] = _place(key[0], Scanning(variable, slices=key[1], fit=fit), fields)
+            known[key] = _place(key[0], Scanning(variable, Preprocessing(slices=key[1], fit=fit)), fields)
     return [known[key] for key in zip(files, chosen, strict=True)]
 
 
@@ -76,13 +81,10 @@ def _place(file: Path, scanning: Scanning, fields: Sequence[str]) -> Place:
     found, copied = open_picture(file), tuple(fields_of(file, fields)) if fields else ()
     size = scanning.variable.shape[1:]
     if isinstance(found, Picture):
-        frame = Frame.of(found, scanning.variable, scanning.fit)
+        frame = Frame.of(found, scanning.variable, scanning.how.fit)
         high, wide = frame.pixel(found, size) or (1.0, 1.0)
         return Place(SHOWN @ np.diag([wide, high, 1.0, 1.0]), found.spacing is not None, fields=copied)
-    check_kind("slices", scanning.slices, Slices, type(None))
-    chosen = scanning.chosen(found)
-    if len(chosen) > 1:
-        raise ValueError(f"{len(chosen)} slices of {file}: slices=ci.Slices(axis='axial', at=...) says which")
-    picture = found.picture(chosen[0])
-    shown = Frame.of(picture, scanning.variable, scanning.fit).within(picture.shape, size)
-    return Place(found.placed(chosen[0]) @ shown, True, True, copied)
+    at = scanning.one(found, file.name)
+    picture = found.picture(at)
+    shown = Frame.of(picture, scanning.variable, scanning.how.fit).within(picture.shape, size)
+    return Place(found.placed(at) @ shown, True, True, copied)

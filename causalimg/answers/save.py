@@ -5,7 +5,9 @@ What somebody else wrote, or changed, is not written over. What an earlier answe
 
 import csv
 import json
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -14,8 +16,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 from torch import Tensor
 
-from causalimg.answers.formats import FORMATS, Answer, Format
-from causalimg.answers.place import Like, places
+from causalimg.answers.formats import FORMATS, Answer, Format, Values
+from causalimg.answers.place import Like, Place, places
 from causalimg.data import Slices
 from causalimg.data.frame import Fit
 from causalimg.errors import check_known
@@ -39,43 +41,77 @@ class Answered(Protocol):
     def __getitem__(self, name: str, /) -> Tensor: ...
     def items(self) -> ItemsView[str, Tensor]: ...
     @property
+    def factual_draws(self) -> World: ...
+    @property
     def measured(self) -> World: ...
     @property
     def support(self) -> Tensor | None: ...
 
 
 def save_answers(
-    cf: Answered,
+    parts: Iterable[tuple[Answered, Columns]],
     folder: str | Path,
-    kind: Format,
+    kind: Format = "png",
     *,
-    like: Like | None,
-    slices: Slices | Sequence[Slices] | None,
-    fit: Fit | None,
-    fields: Sequence[str],
+    like: Like | None = None,
+    slices: Slices | Sequence[Slices] | None = None,
+    fit: Fit | None = None,
+    fields: Sequence[str] = (),
 ) -> None:
-    """Write the images of `cf`, and its numbers: see `Counterfactual.save`."""
+    """Write the images of all `parts`, and their numbers, part by part as they come: see `Counterfactual.save`.
+
+    A part is an answer, with further columns of ``answers.csv``. `like`, where it is several, is one for each row of a part.
+    """
     check_known("kind of file", [kind], [*FORMATS, NPZ])
-    columns, series = _columns(cf), token_hex(8)
-    asked = [", ".join(parts) for parts in _asked(cf)]
-    images: dict[str, list[Answer]] = {}
-    for name in cf.graph.images:
-        variable, values = cast(Image, cf.graph[name]), _rows(cf, name, cf[name]).cpu().numpy()
-        where = places(variable, len(values), like, slices, fit, fields)
-        rows = enumerate(zip(values, where, asked, strict=True))
-        images[name] = [Answer(value, variable, place, i, said, series) for i, (value, place, said) in rows]
 
     def make(into: Path) -> None:
-        named = {}
-        for name, answers in images.items():
-            only = len(images) == 1
-            if kind == NPZ:
-                _write_npz(into / f"{name}.npz", np.stack([one.values for one in answers]))
-            else:
-                named["file" if only else f"{name} file"] = _write_each(into, "" if only else f"_{name}", kind, answers)
-        _write_csv(into / TABLE, {**named, **columns})
+        writing = _Writing(into, kind)
+        for cf, more in parts:
+            rows = len(_rows(cf, *next(iter(cf.items()))))
+            writing.add(cf, more, partial(places, rows=rows, like=like, slices=slices, fit=fit, fields=fields))
+        writing.finish()
 
     _replace(Path(folder), make)
+
+
+class _Writing:
+    """Answers on their way into the empty folder `into`."""
+
+    def __init__(self, into: Path, kind: Format) -> None:
+        self.into, self.kind, self.series = into, kind, token_hex(8)
+        self.table: dict[str, list[Any]] = {}
+        self.stacks: dict[str, list[Values]] = {}
+        self.rows = 0
+
+    def add(self, cf: Answered, more: Columns, where: Callable[[Image], Sequence[Place]]) -> None:
+        """The rows of `cf`, whose images are `where` it says, with `more` columns."""
+        columns = {**self._images(cf, where), **_columns(cf)}
+        for name in more.keys() & columns.keys():
+            raise ValueError(f"{TABLE} has a column {name!r} of its own: call yours otherwise")
+        for name, cells in {**columns, **more}.items():
+            self.table.setdefault(name, []).extend(cells)
+        self.rows = max(map(len, self.table.values()), default=0)
+
+    def _images(self, cf: Answered, where: Callable[[Image], Sequence[Place]]) -> dict[str, list[str]]:
+        """The columns that name the files of the images, which are written."""
+        named, asked, only = {}, [", ".join(parts) for parts in _asked(cf)], len(cf.graph.images) == 1
+        for name in cf.graph.images:
+            variable, values = cast(Image, cf.graph[name]), _rows(cf, name, cf[name]).cpu().numpy()
+            if self.kind == NPZ:
+                self.stacks.setdefault(name, []).append(values)
+                continue
+            rows = enumerate(zip(values, where(variable), asked, strict=True), start=self.rows)
+            answers = [Answer(one, variable, place, i, said, self.series) for i, (one, place, said) in rows]
+            named["file" if only else f"{name} file"] = _write_each(
+                self.into, "" if only else f"_{name}", self.kind, answers
+            )
+        return named
+
+    def finish(self) -> None:
+        """What has all rows in one file."""
+        for name, stack in self.stacks.items():
+            _write_npz(self.into / f"{name}.npz", np.concatenate(stack))
+        _write_csv(self.into / TABLE, self.table)
 
 
 def _rows(cf: Answered, name: str, values: Tensor) -> Tensor:
@@ -92,7 +128,9 @@ def _columns(cf: Answered) -> dict[str, list[Any]]:
         for name, value in world.items()
         if not cf.graph[name].value_shape
     }
-    return said if cf.support is None else {**said, "support": cf.support.reshape(-1).tolist()}
+    more: dict[str, list[Any]] = {} if cf.support is None else {"support": cf.support.reshape(-1).tolist()}
+    drawn = {"drawn": [", ".join(cf.factual_draws)] * len(next(iter(said.values())))} if cf.factual_draws else {}
+    return said | more | drawn
 
 
 def _asked(cf: Answered) -> Iterator[list[str]]:
@@ -106,7 +144,7 @@ def _asked(cf: Answered) -> Iterator[list[str]]:
 def _write_each(into: Path, stem: str, kind: Format, answers: Sequence[Answer]) -> list[str]:
     """A file for each of `answers`; their names."""
     ending, write = FORMATS[kind]
-    names = [f"{i:04d}{stem}{ending}" for i in range(len(answers))]
+    names = [f"{answer.number:04d}{stem}{ending}" for answer in answers]
     for name, answer in zip(names, answers, strict=True):
         write(into / name, answer)
     return names
@@ -127,8 +165,9 @@ def _write_csv(path: Path, columns: Columns) -> None:
 
 def _replace(folder: Path, make: Callable[[Path], None]) -> None:
     """Let `make` fill an empty folder, then have its files in `folder`, in the place of those of an earlier answer."""
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=STRAY, dir=folder) as fresh:
+    with _gone_after_an_error(folder, is_new), TemporaryDirectory(prefix=STRAY, dir=folder) as fresh:
         make(Path(fresh))
         files = sorted(Path(fresh).iterdir())
         before = _ours(folder)
@@ -142,6 +181,17 @@ def _replace(folder: Path, make: Callable[[Path], None]) -> None:
         for file in files:
             file.replace(folder / file.name)
     (folder / FILES).write_text(json.dumps({"causalimg": "answers", "files": digests}, indent=2) + "\n")
+
+
+@contextmanager
+def _gone_after_an_error(folder: Path, is_new: bool) -> Iterator[None]:
+    """Remove an empty `folder` that was made for what could not be made."""
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            folder.rmdir()
+        raise
 
 
 def _ours(folder: Path) -> dict[str, str]:

@@ -10,8 +10,12 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from causalimg.cli.asking import ask, pairs
+from causalimg.cli.asking import Asking, ask
+from causalimg.cli.many import Rows, ask_many
 from causalimg.cli.road import LARGEST, Road, described
+from causalimg.cli.sweep import sweep
+from causalimg.cli.words import apart, settings
+from causalimg.data.frame import Fit
 from causalimg.demo import demo, train
 from causalimg.study import EVERY, StudyFile, guessed
 
@@ -23,6 +27,12 @@ INTERRUPTED = 130
 Source = Annotated[str, typer.Argument(help="A study.yaml; or a phantom: heart, chest, vessel.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Another setting of it, such as steps=100.")]
 Out = Annotated[Path | None, typer.Option(help="The folder of what is trained, and of figures, tables and pages.")]
+
+Model = Annotated[Path, typer.Argument(help="A folder that model.save made.")]
+Given = Annotated[list[str] | None, typer.Option(help="What is known of the patient, as name=value.")]
+Fitted = Annotated[Fit | None, typer.Option(help="What is done to images of other proportions than the model's.")]
+Chosen = Annotated[str | None, typer.Option(help="The slice of a volume, such as at=12 or axis=coronal,at=12.")]
+Spacing = Annotated[float | None, typer.Option(help="The side of a pixel in mm, where the file doesn't say it.")]
 
 app = typer.Typer(help="Say what causes what. Get the image that would have been.", no_args_is_help=True)
 
@@ -39,7 +49,7 @@ def plainly(name: str) -> Iterator[None]:
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"causalimg {name}: warning: {message}", err=True)
     try:
         yield
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         said = str(error)
         if isinstance(error, OSError) and error.filename:
             said = f"{error.filename}: {error.strerror}"  # without its number
@@ -214,14 +224,60 @@ def explore(
 
 @command("do")
 def do(
-    model: Annotated[Path, typer.Argument(help="A folder that model.save made.")],
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG or NPZ.")],
-    what: Annotated[list[str], typer.Argument(help="What is set, as name=value.")],
-    given: Annotated[list[str] | None, typer.Option(help="What is known of the patient, as name=value.")] = None,
+    model: Model,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE... NAME=VALUE...",
+            help="Images, a folder of them, or a .csv; what is set: 900, male, 70%, scale(0.8), shift(-10), percentile(90).",
+        ),
+    ],
+    given: Given = None,
+    table: Annotated[
+        Path | None, typer.Option(help="A CSV of images (column file), with what is known of each.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder of the table's files; by default beside it.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="For programs: what was, is asked and measured, as JSON.")
     ] = False,
-    out: Path = Path("counterfactual.png"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The figure of one image, counterfactual.png; the folder of many, counterfactuals."),
+    ] = None,
+    fit: Fitted = None,
+    slices: Chosen = None,
+    spacing: Spacing = None,
 ) -> None:
-    """What would IMAGE have been? For example: causalimg do demo/model heart.png lv_area=900 --given sex=male"""
-    typer.echo(ask(model, image, pairs(what), pairs(given or ()), out, as_json))
+    """What would an image have been, or each of many? As in: causalimg do demo/model heart.png lv_area=900 --given sex=male"""
+    files, said = apart(words)
+    if not said:
+        raise ValueError("nothing is set: say what, such as lv_area=900")
+    asking = Asking.of(model, given or (), fit=fit, slices=slices, spacing=spacing)
+    rows, what = Rows.of(files, table, images, asking.model), settings(said, asking.model.graph)
+    if rows.files == files and len(files) == 1:
+        typer.echo(ask(asking, files[0], what, out or Path("counterfactual.png"), as_json))
+    else:
+        typer.echo(ask_many(asking, rows, what, out or Path("counterfactuals"), as_json))
+
+
+@command("sweep")
+def run_sweep(
+    model: Model,
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG, TIFF, NPZ, NIfTI or DICOM.")],
+    over: Annotated[
+        list[str], typer.Argument(metavar="NAME [NAME]", help="One variable or two; or NAME=600,900,1200.")
+    ],
+    given: Given = None,
+    start: Annotated[
+        float | None, typer.Option("--from", help="The least value; by default of 5 % of the training rows.")
+    ] = None,
+    stop: Annotated[float | None, typer.Option("--to", help="The greatest; by default of 95 %.")] = None,
+    steps: Annotated[int, typer.Option(min=2, help="So many values of a number.")] = 7,
+    out: Path = Path("sweep.png"),
+    fit: Fitted = None,
+    slices: Chosen = None,
+    spacing: Spacing = None,
+) -> None:
+    """Ask many values of one variable, or of two: a figure and a CSV. As in: causalimg sweep demo/model heart.png lv_area"""
+    asking = Asking.of(model, given or (), fit=fit, slices=slices, spacing=spacing)
+    typer.echo(sweep(asking, image, over, (start, stop), steps, out))

@@ -2,72 +2,110 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from causalimg.cli.words import settings, slices_of
 from causalimg.counterfactual import Counterfactual
+from causalimg.data.dicom import series_in
+from causalimg.data.frame import Fit
 from causalimg.model import CausalModel
 
 
-def ask(folder: Path, image: Path, do: dict[str, Any], given: dict[str, Any], out: Path, as_json: bool = False) -> str:
-    """Draw the answer of the model in `folder` to `out`, a PNG unless it says another kind; returns it in words, or as JSON."""
-    if image.is_dir():
-        raise ValueError(f"{image} is a folder: expected one image, PNG, JPEG or NPZ")
-    model = CausalModel.load(folder)
-    if len(model.graph.images) != 1:
-        raise ValueError(f"{folder}: expected a model of one image, not of {', '.join(model.graph.images) or 'none'}")
-    name = model.graph.images[0]
-    if name in given:
-        raise ValueError(f"--given {name}=...: {name} is the image, {image}")
-    cf = model.do({**given, name: model.read_image(image)}, **do)
-    out = out if out.suffix else out.with_suffix(".png")
-    cf.plot(out)
-    return json.dumps({**numbers_of(cf), "picture": str(out)}, indent=2) if as_json else in_words(cf, out)
+@dataclass(frozen=True)
+class Asking:
+    """A `model` of one image, what is known of whoever it is asked about, and how files are read: None, as for its fit.
+
+    `spacing`: the side of a pixel of the file, in mm.
+    """
+
+    model: CausalModel
+    given: dict[str, Any]
+    fit: Fit | None = None
+    slices: str | None = None
+    spacing: float | None = None
+
+    @classmethod
+    def of(cls, folder: Path, given: Iterable[str] = (), **how: Any) -> "Asking":
+        """The model in `folder`. Raises ValueError where it is not of one image, or that is given besides."""
+        model = CausalModel.load(folder)
+        if len(model.graph.images) != 1:
+            raise ValueError(
+                f"{folder}: expected a model of one image, not of {', '.join(model.graph.images) or 'none'}"
+            )
+        known = settings(given, model.graph)
+        if model.graph.images[0] in known:
+            raise ValueError(f"--given {model.graph.images[0]}=...: it is the image, which a file holds")
+        return cls(model, known, **how)
+
+    @property
+    def image(self) -> str:
+        """The name of the image."""
+        return self.model.graph.images[0]
+
+    def read(self, file: Path, spacing: float | None = None) -> Tensor:
+        """The image in `file`; `spacing`: of its pixels, unless one is said for all."""
+        slices = None if self.slices is None else slices_of(self.slices)
+        return self.model.read_image(file, slices=slices, fit=self.fit, spacing=self.spacing or spacing)
+
+    def seen(self, file: Path) -> dict[str, Any]:
+        """All that is known of whoever is in `file`. Raises ValueError for a folder of several images."""
+        if file.is_dir() and not series_in(file):
+            raise ValueError(f"{file} is a folder: expected one image")
+        return {**self.given, self.image: self.read(file)}
 
 
-def scalars(cf: Counterfactual) -> list[str]:
-    """The variables of an answer about one item that are no image."""
-    return [name for name, was in cf.factual.items() if not was.ndim]
+def ask(asking: Asking, image: Path, do: dict[str, Any], out: Path, as_json: bool = False) -> str:
+    """Draw the answers about one image to `out`, a PNG unless it says another kind; returns them in words, or as JSON."""
+    cf = asking.model.do(asking.seen(image), **do)
+    out, answers = out if out.suffix else out.with_suffix(".png"), count(cf)
+    cf.plot(out, rows=answers)
+    if not as_json:
+        return "\n\n".join("\n".join(in_lines(cf, row)) for row in range(answers)) + f"\nsee {out}"
+    each = [numbers_of(cf, row) for row in range(answers)]
+    return json.dumps({**(each[0] if answers == 1 else {"answers": each}), "picture": str(out)}, indent=2)
 
 
-def in_words(cf: Counterfactual, out: Path) -> str:
+def count(cf: Counterfactual) -> int:
+    """How many answers there are."""
+    images = cf[cf.graph.images[0]]
+    return len(images) if images.ndim == 4 else 1
+
+
+def in_lines(cf: Counterfactual, row: int) -> list[str]:
     """An answer about one item: a line for each variable, and how usual it is."""
     lines = []
-    for name in scalars(cf):
-        said = [cf.graph[name].say(world[name].item()) for world in (cf.factual, cf)]
-        read = f", measured {cf.graph[name].say(cf.measured[name].item())}" if name in cf.measured else ""
-        lines.append(f"{name}: {' -> '.join(said)}{read}")
+    for name, numbers in _numbers(cf, row).items():
+        say = cf.graph[name].say
+        read = f", measured {say(numbers['measured'])}" if "measured" in numbers else ""
+        lines.append(f"{name}: {say(numbers['was'])} -> {say(numbers['became'])}{read}")
     if cf.support is not None:
-        lines.append(f"support: {cf.support:.1%} of the training rows are as far from the others as what is asked")
-    return "\n".join([*lines, f"see {out}"])
+        share = cf.support.reshape(-1)[row]
+        lines.append(f"support: {share:.1%} of the training rows are as far from the others as what is asked")
+    return lines
 
 
-def numbers_of(cf: Counterfactual) -> dict[str, Any]:
+def numbers_of(cf: Counterfactual, row: int) -> dict[str, Any]:
     """The same as plain JSON data: by variable, what it was, became, and what was measured; numbers, and levels by name."""
 
     def plain(name: str, value: float) -> Any:
         return cf.graph[name].say(value) if cf.graph[name].discrete else value
 
     said = {
-        name: {"was": plain(name, cf.factual[name].item()), "became": plain(name, cf[name].item())}
-        for name in scalars(cf)
+        name: {what: plain(name, number) for what, number in numbers.items()}
+        for name, numbers in _numbers(cf, row).items()
     }
-    for name in cf.measured.keys() & said.keys():
-        said[name]["measured"] = plain(name, cf.measured[name].item())
-    return {"variables": said, "support": None if cf.support is None else float(cf.support)}
+    return {"variables": said, "support": None if cf.support is None else cf.support.reshape(-1)[row].item()}
 
 
-def pairs(texts: Iterable[str]) -> dict[str, Any]:
-    """``["lv_area=900", "sex=male"]`` as a mapping. Raises ValueError for what is not name=value, and for one name twice."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise ValueError(f"expected name=value, got {text!r}")
-        if name in found:
-            raise ValueError(f"two values of {name}: {found[name]} and {value}")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            found[name] = value
-    return found
+def _numbers(cf: Counterfactual, row: int) -> dict[str, dict[str, float]]:
+    """By variable that is no image: what it was, became, and what was measured."""
+    parts = {"was": cf.factual, "became": cf, "measured": cf.measured}
+    return {
+        name: {what: world[name].reshape(-1)[row].item() for what, world in parts.items() if name in world}
+        for name in cf
+        if not cf.graph[name].value_shape
+    }

@@ -8,11 +8,12 @@ from typing import Any
 
 from causalimg.cards import CARD, About, card
 from causalimg.data import phantoms
+from causalimg.data.description import numbers_of, ranged
 from causalimg.errors import check_known
 from causalimg.exploring import explore, serve
 from causalimg.guided import Guided
 from causalimg.model import CausalModel
-from causalimg.study import METHODS, SMALL, Plan, Study, StudyFile, check_chosen, compare_guidance, judged, trainer_of
+from causalimg.study import METHODS, SMALL, Plan, Study, StudyFile, check_chosen, compared, judged, trainer_of
 from causalimg.study.trainer import BOTH, Trainer
 
 PHANTOMS: dict[str, type[phantoms.Phantom]] = {
@@ -67,8 +68,7 @@ class Road:
 
     def compare(self) -> tuple[str, Path]:
         """Judge all methods side by side; returns the table, and where the page is."""
-        found = compare_guidance(self.study, self.out, methods=self.methods, seeds=self.seeds, plan=self.plan)
-        self._leave()
+        found = compared(self._trainer(), self.methods, self.seeds)
         return found.table(), self.out / "comparison.html"
 
     def explore(self, method: str, over: str | None, items: int, targets: int) -> Path:
@@ -98,14 +98,11 @@ class Road:
         return files[0]
 
     def _trainer(self) -> Trainer:
-        made = trainer_of(self.study, self.out, self.plan)
-        self._leave()
-        return made
-
-    def _leave(self) -> None:
-        """What was said, beside what it made."""
+        """Who trains; what was said is left beside what is made."""
+        made = trainer_of(self.study, self.out, self.plan, () if self.said is None else self.said.log)
         if self.said is not None:
             (self.out / "study.yaml").write_text(self.said.to_yaml(self.out))
+        return made
 
 
 def _of_file(source: str, changes: list[str], out: Path | None, **given: Any) -> Road:
@@ -164,9 +161,7 @@ def described(road: Road) -> str:
 
 
 def _range(study: Study, name: str) -> str:
-    """Of a variable where it is trained on: counts of levels, or least, median and greatest."""
-    variable, value = study.graph[name], study.train.values[name]
-    if variable.discrete:
-        return ", ".join(f"{variable.say(level)} {int((value == level).sum())}" for level in value.unique().tolist())
-    least, middle, greatest = (variable.say(float(value.quantile(q))) for q in (0, 0.5, 1))
-    return f"{least} to {greatest}, half below {middle}"
+    """Of a variable where it is trained on."""
+    variable, values = study.graph[name], study.train.values[name]
+    said = ranged(variable, values)
+    return said if variable.discrete else f"{said}, half below {variable.say(numbers_of(values)['median'])}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
+from math import ceil, floor
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,10 +82,9 @@ class Description:
 def described(graph: Graph, values: Mapping[str, Tensor], rows: int, filled: Mapping[str, str]) -> Description:
     """A table of so many `rows`, with these `values` by variable."""
     scalars = {name: one.double() for name, one in values.items() if not graph[name].value_shape}
-    known = {name: one[one.isfinite()] for name, one in values.items() if one.is_floating_point()}
     return Description(
         rows=rows,
-        numbers={name: _numbers(one) for name, one in known.items()},
+        numbers={name: numbers_of(one) for name, one in values.items() if one.is_floating_point()},
         levels={name: _counts(graph[name], one) for name, one in values.items() if graph[name].discrete},
         missing=tuple(name for name in graph if name not in values),
         filled=dict(filled),
@@ -95,17 +95,34 @@ def described(graph: Graph, values: Mapping[str, Tensor], rows: int, filled: Map
     )
 
 
+def ranged(variable: Variable, values: Tensor, low: str = "least", high: str = "most") -> str:
+    """`values` in words: each level there is with its count; of numbers, from one of `PARTS` to another."""
+    if variable.discrete:
+        return ", ".join(f"{level} {count}" for level, count in _counts(variable, values).items() if count)
+    parts = numbers_of(values)
+    return " to ".join(variable.say(parts[part]) for part in (low, high))
+
+
 def _unknown(values: Tensor) -> int:
     """In how many rows there is a NaN."""
     return int(values.isnan().unsqueeze(-1).flatten(1).any(1).sum())
 
 
-def _numbers(values: Tensor) -> dict[str, float]:
+def numbers_of(values: Tensor) -> dict[str, float]:
+    """`PARTS` of the numbers that are known (not NaN); NaN where there is none."""
+    values = values[values.isfinite()]
     if not len(values):
         return dict.fromkeys(PARTS, float("nan"))
-    within = [values.kthvalue(1 + round(share * (len(values) - 1))).values for share in (0, 0.05, 0.5, 0.95, 1)]
+    within = [_quantile(values, share) for share in (0, 0.05, 0.5, 0.95, 1)]
     both = (values.mean(), values.std(correction=int(len(values) > 1)))
     return dict(zip(PARTS, map(float, (*within, *both)), strict=True))
+
+
+def _quantile(values: Tensor, share: float) -> Tensor:
+    """Between two values where it falls there. (torch's own takes 16 million at most, fewer than a table has pixels.)"""
+    at = share * (len(values) - 1)
+    below, above = (values.kthvalue(1 + rank).values for rank in (floor(at), ceil(at)))
+    return below + (at - floor(at)) * (above - below)
 
 
 def _counts(variable: Variable, values: Tensor) -> dict[str, int]:

@@ -5,6 +5,7 @@ slope and intercept lead to (Hounsfield units, of a CT). Nothing of a header is 
 """
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,10 @@ def series_in(folder: Path) -> list[Path]:
 def check_fields(fields: Sequence[str]) -> None:
     """Raise ValueError for what is no keyword of DICOM, or is no text."""
     datadict = imported("pydicom.datadict", INSTALL)
-    check_known("DICOM field", fields, datadict.keyword_dict)
     for name in fields:
+        if name not in datadict.keyword_dict:  # of which there are thousands
+            near = get_close_matches(name, datadict.keyword_dict, n=1)
+            raise ValueError(f"unknown DICOM field {name!r}." + "".join(f" Did you mean {one!r}?" for one in near))
         if set(datadict.dictionary_VR(name).split()) & set(NO_TEXT):
             raise ValueError(f"fields: {name} is no text and no number")
 
@@ -130,6 +133,8 @@ def _pixels(file: Path, header: Header) -> tuple[Pixels, int | None]:
     slope, intercept = (float(header.get(f"Rescale{name}", usual)) for name, usual in (("Slope", 1), ("Intercept", 0)))
     if (slope, intercept) == (1, 0):
         return pixels, 2**header.BitsStored - 1
+    if not slope:
+        raise ValueError(f"{file.name} has a RescaleSlope of 0: all of its pixels would be alike")
     scaled = pixels * slope + intercept
     return scaled.astype(np.int32) if slope.is_integer() and intercept.is_integer() else scaled, None
 

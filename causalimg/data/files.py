@@ -12,8 +12,9 @@ from causalimg.data.arrays import Normalise
 from causalimg.data.csv_file import CsvFile
 from causalimg.data.frame import Fit
 from causalimg.data.limits import USUAL, Limits
+from causalimg.data.preprocessing import Preprocessing
 from causalimg.data.problems import Problems
-from causalimg.data.scanner import Scanner
+from causalimg.data.scanner import Scanner, spacings
 from causalimg.data.scans import Scan, Scanning, check_ways
 from causalimg.data.slices import Slices
 from causalimg.data.spelling import plain
@@ -106,11 +107,13 @@ def read_table(
     files.check_pixel_size(spacing)
     values = files.numbers()
     sources = files.sources(structures, reader_set)
-    scanning = Scanning(files.variable, normalise, slices, fit, structures)
+    how = Preprocessing(normalise=normalise, slices=slices, fit=fit, spacing=spacing)
+    scanning = Scanning(files.variable, how, structures)
     folders = Path(csv).parent if images is None else Path(images), None if masks is None else Path(masks)
     scans = files.scans(*folders, scanning, spacing, fields)
     files.problems.check()
-    read = replace(files.table(values, scans, structures, fields), normalise=normalise)
+    in_mm = files.variable.spacing is not None and all(scan.pixel for scan in scans)
+    read = replace(files.table(values, scans, structures, fields), preprocessing=how.over(in_mm=in_mm))
     table = _filled(read, sources, reader_set)
     files.check_filled(table)
     files.problems.check()
@@ -216,7 +219,7 @@ class _Files:
         scanner = Scanner(scanning, self.csv, self.problems, self.limits, self.image, self._counts)
         of_images = scanner.source("images", images, self.file_names, fields)
         of_masks = None if masks is None else scanner.source("masks", masks, self.file_names)
-        return scanner.read(of_images, of_masks, scanner.spacings(spacing))
+        return scanner.read(of_images, of_masks, spacings(self.csv, spacing, self.problems))
 
     @property
     def _counts(self) -> str | None:

@@ -116,4 +116,4 @@ def _is_series(file: Path) -> bool:
 
 
 def _stem(path: PurePath) -> str:
-    return plain(path.stem).casefold()
+    return plain(PurePath(path.name.casefold().removesuffix(".gz")).stem)

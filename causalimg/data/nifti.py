@@ -39,11 +39,20 @@ def _read(image: Any, limits: Limits, labels: bool) -> Volume:
     if dtype.fields:
         raise ValueError("its voxels are colours: save it as grey")
     check_voxels(shape, 8 if scaled else dtype.itemsize, limits)
+    _check_sizes(image)
     voxels = np.asanyarray(image.dataobj).reshape(shape)
     if labels and voxels.dtype.kind == "f" and (voxels == np.round(voxels)).all():
         voxels = voxels.astype(np.int64)
     to_mm = np.diag([TO_MM[image.header.get_xyzt_units()[0]]] * 3 + [1.0])
     return turned(voxels, to_mm @ image.affine)
+
+
+def _check_sizes(image: Any) -> None:
+    """Raise ValueError where nothing says how large voxels are: nibabel takes a size of 0 for 1."""
+    with image.file_map["image"].get_prepare_fileobj() as file:
+        said = type(image.header).from_fileobj(file, check=False)
+    if not said["sform_code"] and 0 in said["pixdim"][1 : 1 + min(3, len(image.shape))]:
+        raise ValueError("its header doesn't say how large its voxels are")
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -66,7 +66,10 @@ class Unsaved:
         self.code = code
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        raise ValueError(f"the model's images were normalised by {self.code}: import it, and say model.normalise = ...")
+        raise ValueError(
+            f"the model's images were normalised by {self.code}: import it, and say "
+            "model.preprocessing = ci.Preprocessing(normalise=...)"
+        )
 
 
 def normalise_to_data(normalise: Normalise | None) -> Any:
@@ -99,20 +102,7 @@ def setting_of(data: Any) -> Percentile | Window:
     return (Window if near else Percentile)(**{str(name): value for name, value in data.items()})
 
 
-def normalise_of(*tables: Any) -> Normalise | None:
-    """What was done to the images of `tables`, of which the first counts; other columns than a `Table` tell nothing.
-
-    Raises ValueError where it was not the same.
-    """
-    done = [table.normalise for table in tables if hasattr(table, "normalise")]
-    for one in done:
-        if not _alike(one, done[0]):
-            said = [normalise_to_data(way) for way in (done[0], one)]
-            raise ValueError(f"images were normalised in different ways: {said[0]}, and {said[1]}")
-    return done[0] if done else None
-
-
-def _alike(one: Normalise | None, other: Normalise | None) -> bool:
+def alike(one: Normalise | None, other: Normalise | None) -> bool:
     """Whether they do the same, as far as can be seen: a function that was made twice by the same lines does."""
     if isinstance(one, Unsaved) or isinstance(other, Unsaved):
         return bool(normalise_to_data(one) == normalise_to_data(other))

@@ -54,14 +54,14 @@ class Problems:
     """Collects what is wrong with the table at `path`, or called so; `counted` is what its lines are."""
 
     def __init__(self, path: Path | str, counted: str = "line") -> None:
-        self._path, self._counted = path, counted
+        self.path, self._counted = path, counted
         self._lines: dict[tuple[str, str, str], list[int]] = {}
 
     def add(self, where: str, kind: str, what: str, line: int | None = None) -> None:
         """Note a mistake; the same one on another line is the same problem."""
         what = what if len(what) <= LONGEST else f"{what[: LONGEST // 2]} ... {what[-LONGEST // 2 :]}"
         lines = self._lines.setdefault((where, kind, what), [])
-        if line is not None:
+        if line is not None and line not in lines[-1:]:  # of a volume each slice may be wrong alike
             lines.append(line)
 
     @contextmanager
@@ -76,7 +76,7 @@ class Problems:
         """Raise TableError if anything was noted."""
         if self._lines:
             found = [Problem(*key, tuple(lines), self._counted) for key, lines in self._lines.items()]
-            raise TableError(self._path, found)
+            raise TableError(self.path, found)
 
 
 def _on_lines(lines: tuple[int, ...], counted: str) -> str:

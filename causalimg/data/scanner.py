@@ -18,6 +18,7 @@ from causalimg.data.spelling import plain
 from causalimg.data.volumes import Picture, Volume
 from causalimg.errors import unknown, warn
 from causalimg.graph import Continuous
+from causalimg.training.counting import Counting
 
 LEAST_MM = 1e-6
 LOST = 0.01
@@ -47,23 +48,15 @@ class Scanner:
         self._check_memory(len(self.csv))
         return source_of(kind, path, names, self.csv.lines, self.problems, self.limits, fields)
 
-    def spacings(self, column: str | None) -> list[float | None]:
-        """The numbers in `column`, the side of a pixel in mm, by row; what is none is noted, and None."""
-        if column is None or plain(column) not in self.csv.columns:
-            if column is not None:
-                self.problems.add("spacing", "column", str(unknown("column", column, self.csv.columns)))
-            return [None] * len(self.csv)
-        positive = Continuous(unit="mm", bounds=(LEAST_MM, None))
-        sizes = self.csv.numbers(plain(column), column, positive, self.problems).double().tolist()
-        return [size if size >= LEAST_MM else None for size in sizes]
-
     def read(self, images: Source, masks: Source, spacings: Sequence[float | None]) -> list[Scan]:
         """What there is of each row: several of a volume. Warns of structures that lie beyond their image."""
         found: list[Scan] = []
-        for row, spacing in enumerate(spacings):
-            image, labels = self._open(images, "images", row), self._open(masks, "masks", row)
-            found += self._scans(row, image, labels, spacing)
-            self._check_memory(len(found))
+        with Counting(f"reading {self.problems.path}", len(spacings), "rows") as counting:
+            for row, spacing in enumerate(spacings):
+                image, labels = self._open(images, "images", row), self._open(masks, "masks", row)
+                found += self._scans(row, image, labels, spacing)
+                self._check_memory(len(found))
+                counting.advance()
         self._warn_of_lost(found)
         return found
 
@@ -123,3 +116,14 @@ class Scanner:
             old, new = ("x".join(map(str, one)) for one in (size, self.scanning.variable.shape[1:]))
             remedy = f"declare unit='fraction', or say columns={{{self.counts!r}: None}} to have it measured"
             raise ValueError(f"{self.counts} counts pixels, but the image is resized from {old} to {new}: {remedy}")
+
+
+def spacings(csv: CsvFile, column: str | None, problems: Problems) -> list[float | None]:
+    """The numbers in `column`, the side of a pixel in mm, by row; what is none is noted, and None."""
+    if column is None or plain(column) not in csv.columns:
+        if column is not None:
+            problems.add("spacing", "column", str(unknown("column", column, csv.columns)))
+        return [None] * len(csv)
+    positive = Continuous(unit="mm", bounds=(LEAST_MM, None))
+    sizes = csv.numbers(plain(column), column, positive, problems).double().tolist()
+    return [size if size >= LEAST_MM else None for size in sizes]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from causalimg.data.arrays import Normalise, Pixels
+from causalimg.data.arrays import Pixels
 from causalimg.data.dicom import check_fields
 from causalimg.data.frame import FITS, Fit, Frame
 from causalimg.data.images import image_of, lost, masks_of, open_picture
+from causalimg.data.preprocessing import AS_THEY_ARE, Preprocessing
 from causalimg.data.slices import Slices
 from causalimg.data.volumes import At, Picture, Volume
 from causalimg.errors import check_kind, check_kinds, check_known
@@ -18,6 +19,9 @@ from causalimg.graph import Image
 
 SQUARE = 0.02
 """By so much, as a share, the sides of a pixel may differ whose size is said by one number."""
+
+AT = "slices=ci.Slices(axis='axial', at=...) (or --slices at=...)"
+"""How one slice is meant, for messages."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,10 @@ class Scan:
 
 @dataclass(frozen=True)
 class Scanning:
-    """How what is in files becomes a `variable`: see `read_table`."""
+    """How what is in files becomes a `variable`, and outlines of `structures`: see `read_table`."""
 
     variable: Image
-    normalise: Normalise | None = None
-    slices: Slices | None = None
-    fit: Fit | None = None
+    how: Preprocessing = AS_THEY_ARE
     structures: Sequence[str] = ()
 
     def pictures(
@@ -78,12 +80,27 @@ class Scanning:
 
     def chosen(self, volume: Volume, labels: Volume | None = None) -> list[At]:
         """The slices that are meant. Raises ValueError where nothing says which."""
-        return [volume.only] if self.slices is None else self.slices.of(volume, labels, self.structures)
+        return [volume.only] if self.how.slices is None else self.how.slices.of(volume, labels, self.structures)
+
+    def one(self, volume: Volume, name: str) -> At:
+        """The one slice that is meant of a volume without masks, called `name`. Raises ValueError where that isn't said."""
+        slices = self.how.slices
+        if slices is None and 1 not in volume.shape:
+            size = " x ".join(map(str, volume.shape))
+            raise ValueError(f"{name} holds {size} voxels: {AT} says which slice is meant")
+        if slices is not None and slices.structure:
+            if (n := volume.count(slices.axis)) > 1:
+                raise ValueError(f"{slices!r} needs masks, and {name} has none: {AT} says which of its {n} slices")
+            return At(slices.axis, 0)
+        chosen = self.chosen(volume)
+        if len(chosen) > 1:
+            raise ValueError(f"{len(chosen)} slices of {name}: {AT} says which")
+        return chosen[0]
 
     def image(self, picture: Picture) -> tuple[Tensor, Frame]:
         """The image (channels, height, width), and what it shows. Raises ValueError for what can't be one."""
-        image = image_of(picture, self.variable, self.normalise, self.fit)
-        return image, Frame.of(picture, self.variable, self.fit)
+        image = image_of(picture, self.variable, self.how.normalise, self.how.fit)
+        return image, Frame.of(picture, self.variable, self.how.fit)
 
     def masks(self, labels: Pixels, frame: Frame) -> tuple[Tensor, list[float]]:
         """The masks of what `frame` shows, (structures, height, width), and the share of each that it doesn't show."""
@@ -111,21 +128,19 @@ def spaced(picture: Picture, spacing: float | None) -> Picture:
     return replace(picture, spacing=said)
 
 
-def read_image(
-    path: Path,
-    variable: Image,
-    normalise: Normalise | None,
-    slices: Slices | None = None,
-    fit: Fit | None = None,
-    spacing: float | None = None,
-) -> Tensor:
+def read_image(path: Path, variable: Image, how: Preprocessing = AS_THEY_ARE, spacing: float | None = None) -> Tensor:
     """The image in one file, (channels, height, width), as `read_table` reads it; `spacing`: of its pixels, in mm.
 
-    Raises OSError for a file that can't be read, ValueError for what is no such image, and where `slices` mean several.
+    Raises OSError for a file that can't be read, ValueError for what is no such image, where nothing says which one slice is
+    meant, and where pixels are to be resampled of which nobody knows the size.
     """
-    check_ways(slices, fit)
-    scanning = Scanning(variable, normalise, slices, fit)
-    found = [picture for picture, _ in scanning.pictures(open_picture(path))]
-    if len(found) > 1:
-        raise ValueError(f"{len(found)} slices of {path}: slices=ci.Slices(axis='axial', at=...) says which")
-    return scanning.image(spaced(found[0], spacing))[0]
+    check_ways(how.slices, how.fit)
+    scanning, found = Scanning(variable, how), open_picture(path)
+    if isinstance(found, Volume):
+        found = found.picture(scanning.one(found, path.name))
+    picture = spaced(found, spacing)
+    if how.in_mm and variable.spacing and picture.spacing is None:
+        raise ValueError(
+            f"how large the pixels of {path.name} are isn't known, which it was of the others: spacing=... in mm"
+        )
+    return scanning.image(picture)[0]

@@ -11,9 +11,9 @@ from reprlib import repr as brief
 import torch
 from torch import Tensor
 
-from causalimg.data.arrays import Normalise
 from causalimg.data.description import Description, described
 from causalimg.data.groups import digests, note_shared, note_spellings, texts
+from causalimg.data.preprocessing import AS_THEY_ARE, Preprocessing
 from causalimg.data.problems import Problems
 from causalimg.data.spelling import folded, plain
 from causalimg.errors import check_kind, check_known, unknown
@@ -28,7 +28,7 @@ class Table:
     (rows,), images float32 (rows, channels, height, width). `masks`: structures by name, bool (rows, height, width).
     `extra`: columns that are no variables (patient, split, file), as text. `filled`: the variables that the file lacked, each
     with what measured it: ``"masks"``, or the kind of reader. `lines`: where in the CSV file each row starts; empty for rows
-    from elsewhere. `normalise`: what was done to the pixels of each image when it was read.
+    from elsewhere. `preprocessing`: how its images were read.
     Raises ValueError where a value is no variable, or columns differ in length; TypeError for values that are no tensors.
     """
 
@@ -38,7 +38,7 @@ class Table:
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
     filled: Mapping[str, str] = field(default_factory=dict)
     lines: Sequence[int] = ()
-    normalise: Normalise | None = None
+    preprocessing: Preprocessing = AS_THEY_ARE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "graph", as_graph(self.graph))

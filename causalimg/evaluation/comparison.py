@@ -10,9 +10,11 @@ import torch
 from causalimg.errors import check_kind, check_known
 from causalimg.evaluation import sections as parts
 from causalimg.evaluation.effectiveness import GUIDED, Effect
-from causalimg.evaluation.page import Cell, Section, Table, markdown, number, numbers, publish, ratio
+from causalimg.evaluation.page import Cell, Finding, Section, Table, markdown, number, numbers, publish, ratio
+from causalimg.evaluation.ranking import ranking
 from causalimg.evaluation.report import Report, dose_file, pictures_file
 from causalimg.evaluation.statistics import NONE, brief
+from causalimg.evaluation.verdict import within
 from causalimg.viz.curves import Curve, draw_dose_response
 
 T = TypeVar("T")
@@ -48,8 +50,16 @@ class Comparison:
         """The page's heading."""
         return f"{self._first.graph.title}: {', '.join(self.reports)}"
 
+    @property
+    def verdict(self) -> list[Finding]:
+        """Which method is best and which worst, by what, and whether they can be told apart; of one method, its verdict."""
+        if len(self.reports) == 1:
+            return self._first.verdict
+        judged = {method: within(one.effectiveness, one.dose) for method, one in self.reports.items()}
+        return ranking(judged, self._first.null)
+
     def table(self) -> str:
-        """All tables, in Markdown."""
+        """The verdict and all tables, in Markdown."""
         return markdown(self.title, self.sections())
 
     def to_data(self) -> dict[str, Any]:
@@ -77,6 +87,7 @@ class Comparison:
         """The page, part by part."""
         first = self._first
         return [
+            parts.verdict(self.verdict) if len(self.reports) == 1 else parts.ranking(self.verdict),
             self._method(),
             self._effects(),
             *([self._doses()] if first.dose else []),
@@ -205,10 +216,9 @@ PICTURES = (
 def _check(method: str, report: Report, first: str, other: Report) -> None:
     """Raise ValueError where `report` can't stand beside the `other`, of the method `first`."""
     mine, theirs = report.effectiveness, other.effectiveness
-    if mine.judge != theirs.judge:
-        raise ValueError(
-            f"{method} was judged by {mine.judge}, {first} by {theirs.judge}: let the same judges read both"
-        )
+    if (mine.judge, mine.fingerprints) != (theirs.judge, theirs.fingerprints):
+        here, there = (f"{one.judge} [{', '.join(one.fingerprints)}]" for one in (mine, theirs))
+        raise ValueError(f"{method} was judged by {here}, {first} by {there}: let the same judges read both")
     if report.items != other.items:
         raise ValueError(f"{method} and {first} were asked about different items: use the same test, n and seed")
     if set(mine.effects) != set(theirs.effects):

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from causalimg.data.preprocessing import AS_THEY_ARE
 from causalimg.errors import check_known
 from causalimg.evaluation.change import change_of, neighbourhood
 from causalimg.evaluation.judges import Judges, judges_of
@@ -95,6 +96,7 @@ class Effect:
 class Effectiveness:
     """The effect of every intervention in `effects`, on `n` items of `groups` groups, as the reader `judge` sees it.
 
+    `judge`: what it is, in words; `fingerprints`: by which each of the judges is known again.
     `floors`: the judge's own error on the factual images, of all that it reads. `models`: how many were averaged. `grouped`:
     whether groups were given, or every item counts by itself. `weak`: what the judge reads no better than by always saying the
     mean or, of levels, the most frequent.
@@ -109,6 +111,7 @@ class Effectiveness:
     models: int = 1
     grouped: bool = False
     weak: Sequence[str] = ()
+    fingerprints: Sequence[str] = ()
 
     def __getitem__(self, name: str) -> Effect:
         check_known("judged variable", [name], self.effects)
@@ -167,7 +170,8 @@ class Effectiveness:
         effects = {name: effect.to_data() for name, effect in self.effects.items()}
         floors = {name: floor.to_data() for name, floor in self.floors.items()}
         about = {name: getattr(self, name) for name in ("judge", "guided", "n", "groups", "grouped", "models")}
-        return {**about, "weak": list(self.weak), "effects": effects, "floors": floors}
+        known = {"weak": list(self.weak), "fingerprints": list(self.fingerprints)}
+        return {**about, **known, "effects": effects, "floors": floors}
 
 
 def _deviation(effect: Effect, other: str) -> Deviation:
@@ -204,7 +208,9 @@ def effectiveness(
     missing variables, and for groups that are not one for each item.
     """
     judges = judges_of([model], [judge], allow_guide)
-    items = choose(model.graph, values, judges.targets(targets), n, groups, seed, getattr(model, "normalise", None))
+    items = choose(
+        model.graph, values, judges.targets(targets), n, groups, seed, getattr(model, "preprocessing", AS_THEY_ARE)
+    )
     before = judges.read_factual(items.values, items.targets, allow_weak)
     return summary(judges, items, before, [ask(model, items.values, items.targets, measures_of(judges))])
 
@@ -243,6 +249,7 @@ def summary(
         len(measured),
         items.grouped,
         tuple(judges.weak(items.values, before)),
+        judges.fingerprints,
     )
 
 

@@ -12,23 +12,26 @@ from torch import Tensor
 from causalimg.errors import check_known, wrong_kind
 from causalimg.evaluation.questions import BATCH, Answering
 from causalimg.graph import Graph
+from causalimg.readers import Classifier, Regressor, Segmentor
 from causalimg.readers.held import held_readers
 from causalimg.readers.reader import Reader, check_readers, fingerprint
 from causalimg.readers.reader_set import ReaderSet
 from causalimg.readers.scores import Worth, worth
 
+OURS = (Segmentor, Regressor, Classifier)
+
 
 class Judges:
     """`readers` that judge models of `graph`; images may lie on another device than theirs, answers lie on the CPU.
 
-    `name`: kind and fingerprint of each. `guided`: whether one of them guided a model. Raises ValueError where two read the
-    same variable, and for one that reads nothing.
+    `name`: what each of them is, in words; `fingerprints`: by which they are known again; `guided`: whether one of them guided a
+    model. Raises ValueError where two read the same variable, and for one that reads nothing.
     """
 
     def __init__(self, graph: Graph, readers: Sequence[Reader], guides: Sequence[str] = ()) -> None:
-        marks = [(type(reader).__name__, fingerprint(reader)) for reader in readers]
         self.graph, self.readers = graph, ReaderSet(graph, readers).eval()
-        self.name = ", ".join(f"{kind} {mark}" for kind, mark in marks)
+        self.name = "; ".join(in_words(reader, graph) for reader in readers)
+        self.fingerprints = tuple(map(fingerprint, readers))
         self.guided = any(fingerprint(reader) in guides for reader in held_readers(*readers))
 
     def targets(self, names: Sequence[str] | None) -> list[str]:
@@ -83,6 +86,15 @@ class Judges:
 
     def _device(self) -> torch.device:
         return next((parameter.device for parameter in self.readers.parameters()), torch.device("cpu"))
+
+
+def in_words(reader: Reader, graph: Graph) -> str:
+    """What `reader` is: ``a segmentor of lv, myo (trained on 112 images, seed 1)``."""
+    kind = type(reader)
+    of = ", ".join(reader.structures if isinstance(reader, Segmentor) else reader.can_read(graph))
+    what = f"a {kind.__name__.lower()} of {of}" if kind in OURS else f"{kind.__name__}, a reader of {of}"
+    how = {"trained_on", "seed"} <= reader.fitted.keys()
+    return f"{what} (trained on {reader.fitted['trained_on']} images, seed {reader.fitted['seed']})" if how else what
 
 
 def judges_of(models: Sequence[Answering], given: Reader | Sequence[Reader], allow_guide: bool) -> Judges:

@@ -7,6 +7,7 @@ scroll sideways within their own box, their first column stays.
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +22,7 @@ WORST = 40.0
 DPI = 110
 DENSE = 10  # columns, beyond which the print is smaller
 STYLE = """
-:root { color-scheme: light; --ink: #22272e; --quiet: #667080; --line: #e3e0da; --paper: #fff; --warn: #a23b1e; }
+:root { color-scheme: light; --ink: #22272e; --quiet: #667080; --line: #e3e0da; --paper: #fff; --warn: #a23b1e; --good: #1f6b3d; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI", Roboto, sans-serif;
   -webkit-text-size-adjust: 100%; }
@@ -31,6 +32,10 @@ h1 { font-size: 2.1rem; margin: 0 0 .5rem; }
 h2 { font-size: 1.3rem; margin: 2.8rem 0 .5rem; padding-top: 1.1rem; border-top: 1px solid var(--line); }
 p { max-width: 44rem; margin: .5rem 0 1rem; }
 .warning { color: var(--warn); border-left: 3px solid var(--warn); padding: .3rem 0 .3rem .9rem; }
+.findings { list-style: none; max-width: 52rem; margin: .6rem 0 1rem; padding: 0; }
+.findings li { padding: .35rem 0 .35rem 7.2rem; text-indent: -7.2rem; border-bottom: 1px solid var(--line); }
+.findings b { display: inline-block; width: 7.2rem; text-indent: 0; font-weight: 650; color: var(--quiet); }
+.findings .good b { color: var(--good); } .findings .bad b { color: var(--warn); }
 .scroll { overflow-x: auto; margin: 1rem 0 1.4rem; }
 table { border-collapse: collapse; font-size: .84rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 th, td { padding: .5rem .65rem .5rem .35rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
@@ -110,24 +115,55 @@ def labelled(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if unit else name
 
 
+class Mark(Enum):
+    """What a finding comes to: a sign and words, so that nobody needs the colour."""
+
+    GOOD = "✓", "good"
+    BAD = "✗", "not good"
+    OPEN = "?", "can't tell"
+
+    def __str__(self) -> str:
+        return " ".join(self.value)
+
+
+class Finding(NamedTuple):
+    """A sentence about one `column` of ``do(name=...)``, or about the whole judgement where `name` is empty."""
+
+    mark: Mark
+    text: str
+    name: str = ""
+    column: str = ""
+
+    def to_data(self) -> dict[str, str]:
+        """Plain JSON data."""
+        return {"mark": self.mark.value[1], "name": self.name, "column": self.column, "text": self.text}
+
+
 class Section(NamedTuple):
-    """A part of a page. `warning` is printed in bold; `figures` are file names."""
+    """A part of a page. `warning` is printed in bold; `figures` are file names; `findings` are a list, each with its mark."""
 
     title: str
     text: str = ""
     tables: Sequence[Table] = ()
     figures: Sequence[str] = ()
     warning: str = ""
+    findings: Sequence[Finding] = ()
 
 
 def markdown(title: str, sections: Sequence[Section], *, pictures: bool = False) -> str:
     """The page in Markdown, with links to the figures if they lie beside it (`pictures`)."""
     blocks = [f"# {title}"]
     for section in sections:
-        blocks += [f"## {section.title}", section.text, section.warning and f"**{section.warning}**"]
+        blocks += [f"## {section.title}", listed(section.findings)]
+        blocks += [section.text, section.warning and f"**{section.warning}**"]
         blocks += [str(table) for table in section.tables]
         blocks += [f"![{name}]({name})" for name in section.figures if pictures]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def listed(findings: Sequence[Finding]) -> str:
+    """The findings as a list in Markdown, each behind its mark."""
+    return "\n".join(f"- **{one.mark}**: {one.text}" for one in findings)
 
 
 def publish(
@@ -174,12 +210,18 @@ def page(title: str, sections: Sequence[Section], figures: Mapping[str, Any]) ->
 
 def _section(section: Section, figures: Mapping[str, Any]) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
+    parts += [_findings(section.findings)] if section.findings else []
     parts += [f"<p>{escape(section.text)}</p>"] if section.text else []
     parts += [f'<p class="warning"><strong>{escape(section.warning)}</strong></p>'] if section.warning else []
     parts += [_table(table) for table in section.tables]
     shown = "\n".join(_figure(name, figures[name]) for name in section.figures)
     parts += [f'<div class="gallery">\n{shown}\n</div>'] if shown else []
     return "<section>\n" + "\n".join(parts) + "\n</section>"
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    lines = (f'<li class="{one.mark.name.lower()}"><b>{one.mark}</b>{escape(one.text)}</li>' for one in findings)
+    return '<ul class="findings">\n' + "\n".join(lines) + "\n</ul>"
 
 
 def _table(table: Table) -> str:

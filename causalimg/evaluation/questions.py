@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from causalimg.conformal import Conformal
-from causalimg.data.arrays import Normalise
+from causalimg.data.preprocessing import AS_THEY_ARE, Preprocessing
 from causalimg.ensemble import Ensemble
 from causalimg.errors import as_seed, whole
 from causalimg.evaluation.change import grey_units
@@ -24,6 +24,7 @@ from causalimg.guided import Guided
 from causalimg.mechanisms import Mechanism
 from causalimg.model import CausalModel
 from causalimg.scm import Factual
+from causalimg.training.counting import Counting
 from causalimg.values import Columns, join_rows
 
 BATCH = 64
@@ -81,16 +82,16 @@ def choose(
     n: int | None,
     groups: Sequence[Hashable] | Tensor | None,
     seed: int,
-    normalise: Normalise | None = None,
+    preprocessing: Preprocessing = AS_THEY_ARE,
 ) -> Items:
-    """`n` items of `test` (default: all), drawn with `seed`, and targets for `names`. `normalise`: what is done to pixels.
+    """`n` items of `test` (default: all), drawn with `seed`, and targets for `names`. `preprocessing`: how files are read.
 
     Raises ValueError for missing variables, for no items, for values that won't do (see `columns`), and for groups that are not
     one for each item; TypeError for an argument of another kind.
     """
     given = named(graph, test, "test")
     known = {name: given[name] for name in graph if name in given.keys()}  # noqa: SIM118
-    values, _ = as_columns(graph, known, normalise=normalise)
+    values, _ = as_columns(graph, known, preprocessing=preprocessing)
     seed, most = as_seed(seed), None if n is None else whole("n", n, 1)
     if missing := [name for name in graph if name not in values]:
         raise ValueError(f"effectiveness needs the factual value of every variable; missing: {', '.join(missing)}")
@@ -153,14 +154,16 @@ def ask(
     encoded once for all of them."""
     n, units = len(next(iter(targets.values()))), grey_units(model.graph, values)
     parts: dict[str, list[Measured]] = {name: [] for name in targets}
-    for start in range(0, n, BATCH):
-        rows = slice(start, start + BATCH)
-        before = {name: value[rows] for name, value in values.items()}
-        known = encoded(model, before, particles)
-        for name, target in targets.items():
-            after = answer(model, known, **{name: target[rows]})
-            question = Question(model, name, rows, before, after, units[model.graph.image_of(name)])
-            parts[name].append({key: measure(question) for key, measure in measures.items()})
+    with Counting("evaluating", n * len(targets), "questions") as counting:
+        for start in range(0, n, BATCH):
+            rows = slice(start, start + BATCH)
+            before = {name: value[rows] for name, value in values.items()}
+            known = encoded(model, before, particles)
+            for name, target in targets.items():
+                after = answer(model, known, **{name: target[rows]})
+                question = Question(model, name, rows, before, after, units[model.graph.image_of(name)])
+                parts[name].append({key: measure(question) for key, measure in measures.items()})
+                counting.advance(len(target[rows]))
     return {name: {key: join_rows([part[key] for part in each]) for key in measures} for name, each in parts.items()}
 
 

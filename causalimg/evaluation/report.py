@@ -14,13 +14,14 @@ from causalimg.evaluation.dose_response import DoseResponse
 from causalimg.evaluation.effectiveness import Effect, Effectiveness
 from causalimg.evaluation.judges import Judges
 from causalimg.evaluation.metric import Metric
-from causalimg.evaluation.page import Cell, Section, markdown, publish
+from causalimg.evaluation.page import Cell, Finding, Section, markdown, publish
 from causalimg.evaluation.questions import Items, Measured, Question
 from causalimg.evaluation.statistics import Deviation, Estimate
 from causalimg.evaluation.sureness import Sureness
 from causalimg.evaluation.truth import IMAGE, Truth, Truths
 from causalimg.evaluation.unobserved import Tipping
 from causalimg.evaluation.usual import Usualness
+from causalimg.evaluation.verdict import verdict, within
 from causalimg.graph import Graph, Image
 from causalimg.values import limits
 from causalimg.viz.curves import Curve, draw_dose_response
@@ -95,8 +96,13 @@ class Report:
         """The page's heading."""
         return f"{self.graph.title}: counterfactuals, judged"
 
+    @property
+    def verdict(self) -> list[Finding]:
+        """What the numbers come to, in sentences, each good, not good, or can't tell; see `causalimg.evaluation.verdict`."""
+        return verdict(within(self.effectiveness, self.dose), self.null, self.truth)
+
     def table(self) -> str:
-        """All tables, in Markdown."""
+        """The verdict and all tables, in Markdown."""
         return markdown(self.title, self.sections())
 
     def sections(self) -> list[Section]:
@@ -104,6 +110,7 @@ class Report:
         judged = self.effectiveness
         doses = [dose_file(name) for name in self.dose]
         return [
+            parts.verdict(self.verdict),
             parts.method(judged),
             parts.effects(judged),
             parts.matrix(self.graph, judged, self.null),
@@ -129,6 +136,7 @@ class Report:
         return {
             "graph": self.graph.title,
             "items": self.items,
+            "verdict": [one.to_data() for one in self.verdict],
             **self.effectiveness.to_data(),
             "matrix": {name: _data(row) for name, row in self.effectiveness.matrix.items()},
             **{

@@ -6,17 +6,26 @@ from causalimg.evaluation.composition import Composition
 from causalimg.evaluation.dose_response import DoseResponse
 from causalimg.evaluation.effectiveness import Effectiveness
 from causalimg.evaluation.metric import Metric
-from causalimg.evaluation.page import Cell, Section, Table, labelled, number, numbers, ratio, shaded, unit_of
+from causalimg.evaluation.page import Cell, Finding, Section, Table, labelled, number, numbers, ratio, shaded, unit_of
+from causalimg.evaluation.ranking import APART
 from causalimg.evaluation.statistics import NONE, Deviation, Estimate, brief
 from causalimg.evaluation.sureness import Sureness
 from causalimg.evaluation.truth import CHANGED, Truth
 from causalimg.evaluation.unobserved import Tipping
 from causalimg.evaluation.usual import USUAL, Usualness
+from causalimg.evaluation.verdict import FEW, LIMITS
 from causalimg.graph import Graph
 from causalimg.support import UNUSUAL
 
-FEW = 10
-"""Fewer groups than this make percentile intervals too narrow."""
+
+def verdict(found: Sequence[Finding]) -> Section:
+    """What all that follows comes to, first."""
+    return Section("Verdict", LIMITS, findings=found)
+
+
+def ranking(found: Sequence[Finding]) -> Section:
+    """Which method is best by what, first."""
+    return Section("Verdict", f"{APART} {LIMITS}", findings=found)
 
 
 def method(judged: Effectiveness) -> Section:

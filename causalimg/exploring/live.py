@@ -87,9 +87,9 @@ class Live:
         return self._known[row]
 
     def _decoded(self, file: bytes) -> Tensor:
-        variable = cast(Image, self.shown.graph[self.shown.image])
+        variable, how = cast(Image, self.shown.graph[self.shown.image]), self.shown.model.preprocessing
         try:
-            return image_of(Picture(read_picture(BytesIO(file), USUAL)), variable, self.shown.model.normalise)
+            return image_of(Picture(read_picture(BytesIO(file), USUAL)), variable, how.normalise, how.fit)
         except UNREADABLE as error:
             raise ValueError(f"{self.shown.image}: {error}") from None
 

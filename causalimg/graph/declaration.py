@@ -33,6 +33,7 @@ ARGUMENTS = {
     "particles",
     "confounding",
     "support",
+    "unknown",
     "warm_start",
 }
 """Attributes of a graph, and arguments of methods that take variables by name."""

@@ -113,7 +113,12 @@ class Graph:
     def descendants(self, *names: str) -> frozenset[str]:
         """All that any of `names` causes, directly or not; not the names themselves, unless another one causes them."""
         check_known("variable", names, self)
-        return frozenset().union(*(nx.descendants(self._edges, name) for name in names))
+        return frozenset().union(*(self._descendants[name] for name in names))
+
+    @cached_property
+    def _descendants(self) -> dict[str, frozenset[str]]:
+        """Of each variable: every question asks for them several times."""
+        return {name: frozenset(nx.descendants(self._edges, name)) for name in self}
 
     def confounded(self, *names: str) -> dict[str, tuple[str, ...]]:
         """The effects of setting `names` that a model of what is observed has wrong, and the unobserved causes to blame.

@@ -8,8 +8,9 @@ A reader in the list of guidance stands for terms, whose weights were chosen on 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from causalimg.graph.spec import Spec
 from causalimg.guidance.bound import Bound
 from causalimg.guidance.locality import Locality
 from causalimg.guidance.minimality import Minimality
+from causalimg.guidance.picturing import picturing
 from causalimg.guidance.samplers import Sampler
 from causalimg.guidance.sensitivity import advice, between, rows_to_ask, sensitivity
 from causalimg.guidance.step import LOSS, GuidedStep, causes_read
@@ -38,6 +40,7 @@ from causalimg.training.loop import train
 from causalimg.training.progress import say
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
+from causalimg.training.tracking import Log, log_of
 from causalimg.values import World, check_allowed, digests
 
 RESERVED = {"step", "loss", "val", "lr", "grad_norm", "skipped", "seconds", "samples_per_second"}
@@ -95,14 +98,15 @@ def finetune(
     bound: Bound | None,
     recipe: Recipe | None,
     seed: int,
-    log: Path | None,
+    log: Log | None,
     checkpoint: Path | None = None,
 ) -> History:
     """Fine-tune the image mechanism of `scm` in place under `terms` (see `expand`), on the columns of `data`.
 
     `outlining`: readers that say where answers may change. With `val`, the weights with the least loss there (terms
-    and excess over the bound) are kept. The history begins with the sensitivity of the image to its causes before. `bound`: see
-    there; by default there is one where it can do something. Warns of a guide that can't tell what it reads.
+    and excess over the bound) are kept. `log` gets pictures of rows of it, or else of `data`. The history begins with the
+    sensitivity of the image to its causes before. `bound`: see there; by default there is one where it can do something. Warns of
+    a guide that can't tell what it reads.
 
     Raises ValueError where nothing is guided, for what is not fitted, for an image without bounds, for a bound or a temperature
     that can do nothing, for a guide without a gradient, and for values out of bounds that `sampler` draws.
@@ -132,12 +136,12 @@ def finetune(
         "data": digests(data),
         "val": val and digests(val),
     }
+    recipe = (recipe or Recipe()).over(mechanism.tuning)
     with undone_on_error(mechanism):
         trained = mechanism.prepare_finetuning(moved_parents(scm.graph, image, terms))
         with only_trainable(trained, within=step):
             held_out = None if val is None else step.held(val)
             validate = None if held_out is None else lambda: step.validate(held_out)
-            recipe = (recipe or Recipe()).over(mechanism.tuning)
             with interruptible(mechanism, "fine-tuning"):
                 history = train(
                     step,
@@ -146,7 +150,8 @@ def finetune(
                     label=f"{image}, guided",
                     seed=seed,
                     validate=validate,
-                    log=log,
+                    draw=picturing(step, step.data if held_out is None else held_out),
+                    log=log_of(log, "finetune", partial(finetune_settings, step, bound, recipe, seed)),
                     checkpoint=checkpoint,
                     about=about,
                 )
@@ -154,6 +159,22 @@ def finetune(
         warn_if_broken(image, excess_of(step), history, step.slack)
     slopes = {f"sensitivity {name}": one.slope for name, one in before.items() if one.slope is not None}
     return History(({"step": 0, **slopes}, *history.rows))
+
+
+def finetune_settings(step: GuidedStep, bound: Bound | None, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """All that a fine-tuning is by, as plain data, for loggers."""
+    settings = {
+        "graph": step.scm.graph.to_data(),
+        "mechanism": step.mechanism.to_data(),
+        "terms": {term.label: term.weight for term in step.terms},
+        "guides": [reader.describe() for reader in guiding_readers(step.terms)],
+        "sampler": repr(step.sampler),
+        "view": repr(step.view),
+        "bound": repr(bound),
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": seed,
+    }
+    return {"finetune": settings}
 
 
 @contextmanager

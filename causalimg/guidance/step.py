@@ -194,9 +194,7 @@ class GuidedStep(nn.Module):
         """The counterfactuals of a batch, under interventions drawn for it."""
         values, graph = batch.values, self.scm.graph
         world, moved = self.intervene(values)
-        seen, parents = self._seen(values), self.scm.parents(world, self.image)
-        region = Region().mask(graph, self.image, seen.value, dict(seen.parents), parents, lambda: batch.changeable)
-        image = self.mechanism.counterfactual(temper(u, self.view.temperature), parents, seen, Options(region))
+        image = self.answer(batch, temper(u, self.view.temperature), world)
         held = dict(zip(self.guides.reads, batch.readings, strict=True))
         seen_by: dict[Reader, World] = {}
 
@@ -219,6 +217,14 @@ class GuidedStep(nn.Module):
             held=held.__getitem__,
             losses=lambda: self._losses(values, {**world, self.image: image}),
         )
+
+    def answer(self, batch: Held, u: Noise, world: World) -> Tensor:
+        """The counterfactual images where the other variables are as in `world`."""
+        seen, parents = self._seen(batch.values), self.scm.parents(world, self.image)
+        region = Region().mask(
+            self.scm.graph, self.image, seen.value, dict(seen.parents), parents, lambda: batch.changeable
+        )
+        return self.mechanism.counterfactual(u, parents, seen, Options(region))
 
     @torch.no_grad()
     def intervene(self, values: World) -> tuple[World, World]:

@@ -20,6 +20,7 @@ from causalimg.readers.reader import Reader
 from causalimg.readers.scores import Scores, hold_out, known
 from causalimg.training.loop import train
 from causalimg.training.recipe import Recipe
+from causalimg.training.tracking import Log, check_log, log_of
 from causalimg.values import digests, in_batches, numbers
 
 CHUNK = 128
@@ -72,18 +73,22 @@ class NeuralReader(Reader):
         recipe: Recipe | None = None,
         augment: Augment | None = None,
         seed: int = 0,
+        log: Log | None = None,
         checkpoint: str | Path | None = None,
     ) -> Self:
         """Train the network on `images` (n, C, H, W), within [0, 1], and `labels`; then `assess` it on `val`.
 
         Without `val`, 15 % of the images are held out: whole `groups`, such as patients, where a group is given for every
-        image. `recipe` overrides what it says of the reader's own. `checkpoint`: a folder in which training is written down as it
-        goes, so that the same call on a reader made anew goes on where it was cut short, and ends bitwise as if it had not been.
-        Returns itself. Raises ValueError on images or labels that won't do, and on a checkpoint of another training; TypeError on
-        an argument of another kind; both before anything is trained.
+        image. `recipe` overrides what it says of the reader's own. `log`: a file for JSON lines, a logger of Lightning's, or a
+        list of these (docs/tracking.md). `checkpoint`: a folder in which training is written down as it goes, so that the same
+        call on a reader made anew goes on where it was cut short, and ends bitwise as if it had not been. Returns itself.
+
+        Raises ValueError on images or labels that won't do, and on a checkpoint of another training; TypeError on an argument of
+        another kind; both before anything is trained.
         """
         check_kind("recipe", recipe, Recipe, type(None))
         check_kind("augment", augment, Augment, type(None))
+        check_log(log)
         seed, kept = as_seed(seed), self._pair(images, labels)
         if val is None:
             train_rows, held_rows = hold_out(len(images), groups, seed)
@@ -99,12 +104,15 @@ class NeuralReader(Reader):
         self.prepare(kept[1])
         step = _Step(self, augment or self.augment)
         data = {"images": kept[0], "targets": kept[1]}
+        how, name = (recipe or Recipe()).over(self.recipe), type(self).__name__.lower()
+        settings = {"reader": self.describe(), "recipe": how.model_dump(mode="json"), "seed": seed}
         train(
             step,
             data,
-            (recipe or Recipe()).over(self.recipe),
-            label=f"fit {type(self).__name__.lower()}",
+            how,
+            label=f"fit {name}",
             seed=seed,
+            log=log_of(log, name, lambda: {name: settings}),
             checkpoint=None if checkpoint is None else Path(checkpoint),
             about={
                 "reader": self.describe(),
@@ -113,7 +121,9 @@ class NeuralReader(Reader):
                 "data": digests(data),
             },
         )
-        return self._assess(*held)
+        self._assess(*held)
+        self.fitted |= {"trained_on": len(kept[0]), "seed": seed}
+        return self
 
     def assess(self, images: Tensor, labels: Any) -> Self:
         """Write into `fitted` how well it reads `images` that it was not trained on; `fit` does it unasked. Returns itself."""
@@ -147,7 +157,7 @@ class NeuralReader(Reader):
         outputs = self.outputs(images)
         self.settle(outputs, targets)
         scores = {name: known(each) for name, each in self.scores(outputs, targets).items()}
-        self.fitted = {"held_out": len(images), "scores": scores}
+        self.fitted = {**self.fitted, "held_out": len(images), "scores": scores}
         return self
 
     def _pair(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@ from causalimg.study.compare import EVERY as EVERY
 from causalimg.study.compare import METHODS as METHODS
 from causalimg.study.compare import check_chosen as check_chosen
 from causalimg.study.compare import compare_guidance as compare_guidance
+from causalimg.study.compare import compared as compared
 from causalimg.study.compare import judged as judged
 from causalimg.study.compare import trainer_of as trainer_of
 from causalimg.study.file import StudyFile as StudyFile

@@ -47,8 +47,13 @@ def compare_guidance(
     that it is not gone on with.
     """
     check_chosen(methods, seeds)
-    comparison = Comparison(judged(trainer_of(study, out, plan), methods, seeds))
-    comparison.write(out)
+    return compared(trainer_of(study, out, plan), methods, seeds)
+
+
+def compared(trainer: Trainer, methods: Sequence[str], seeds: Sequence[int]) -> Comparison:
+    """All of `methods` judged side by side, and written into the trainer's folder."""
+    comparison = Comparison(judged(trainer, methods, seeds))
+    comparison.write(trainer.out)
     return comparison
 
 
@@ -60,11 +65,11 @@ def check_chosen(methods: Sequence[str], seeds: Sequence[int]) -> None:
             raise ValueError(f"{what}: expected one or more, each once, got {', '.join(map(str, given)) or 'none'}")
 
 
-def trainer_of(study: Study, out: Path, plan: Plan) -> Trainer:
+def trainer_of(study: Study, out: Path, plan: Plan, log: Sequence[str] = ()) -> Trainer:
     """Who trains what `out` doesn't hold yet. Raises ValueError where `out` holds another study (see `record`)."""
     out.mkdir(parents=True, exist_ok=True)
     check_folder(out, study, plan)
-    return Trainer(study, out, plan)
+    return Trainer(study, out, plan, log)
 
 
 def judged(trainer: Trainer, methods: Sequence[str], seeds: Sequence[int]) -> dict[str, Report]:

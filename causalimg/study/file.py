@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from causalimg.cards import About
 from causalimg.data import Percentile, Slices, Table, Window, read_table
@@ -31,6 +31,7 @@ from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.graph.text import parse_yaml, read_text
 from causalimg.mechanisms import FlowMatching, Mechanism
+from causalimg.study.loggers import known_loggers
 from causalimg.study.plan import Plan, Study
 from causalimg.training.recipe import Recipe
 
@@ -69,6 +70,9 @@ class StudyFile(Spec):
     methods: tuple[str, ...] = Field(("none", "segmentor"), description="The kinds of guidance that are compared.")
     seeds: tuple[int, ...] = (0,)
     out: Path = Path("out")
+    log: Annotated[tuple[str, ...], AfterValidator(known_loggers)] = Field(
+        (), description="Loggers of all trainings, into runs/ in that folder: csv, tensorboard."
+    )
     about: About = About()
 
     @classmethod

@@ -1,7 +1,7 @@
 """The models and readers of a study, each trained once: what the study's folder already holds is read from there."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from causalimg.model import CausalModel, compile
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
 from causalimg.storage import SPEC
+from causalimg.study.loggers import check_loggers, loggers
 from causalimg.study.plan import Plan, Rows, Study
 from causalimg.training.recipe import accelerator
 
@@ -26,11 +27,12 @@ PER_QUESTION, BOTH = "-per-question", "-both"
 class Trainer:
     """Trains the models and readers of `study` into the folder `out`, or reads them from there (`check_folder` says when).
 
-    They are given on the accelerator, where there is one.
+    They are given on the accelerator, where there is one. `log`: loggers by which each training is logged (see `loggers`).
     """
 
-    def __init__(self, study: Study, out: Path, plan: Plan) -> None:
-        self.study, self.out, self.plan = study, out, plan
+    def __init__(self, study: Study, out: Path, plan: Plan, log: Sequence[str] = ()) -> None:
+        check_loggers(log)
+        self.study, self.out, self.plan, self.log = study, out, plan, log
         self.device = accelerator()
         graph = study.graph
         self.image = graph.images[0]
@@ -64,17 +66,20 @@ class Trainer:
         model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image}).to(self.device)
         recipes: dict[str, Any] = {self.image: self.plan.recipes["fit"]}
         train, val = self.study.train, self.study.val
-        model.fit(train, val, seed=seed, pose=self.plan.pose, checkpoint=checkpoint, **recipes)
+        with loggers(self.log, self.out, f"none_{seed}") as log:
+            model.fit(train, val, seed=seed, pose=self.plan.pose, log=log, checkpoint=checkpoint, **recipes)
         return model
 
     def _finetuned(self, method: str, seed: int, checkpoint: Path) -> CausalModel:
-        model, log = self.model("none", seed), self.out / f"{method}_{seed}.jsonl"
+        model, name = self.model("none", seed), f"{method}_{seed}"
         guidance: list[Reader | Term] = [self.guide(method)]
         if self.plan.plausibility:
             guidance.append(Plausibility(weight=self.plan.plausibility))
         train, val = self.study.train, self.study.val
         how: dict[str, Any] = {"sampler": self.plan.sampler, "recipe": self.plan.recipes["tuning"], "seed": seed}
-        model.finetune(train, val, guidance=guidance, log=log, checkpoint=checkpoint, **how)
+        with loggers(self.log, self.out, name) as log:
+            how["log"] = [self.out / f"{name}.jsonl", *log]
+            model.finetune(train, val, guidance=guidance, checkpoint=checkpoint, **how)
         return model
 
     def guide(self, method: str) -> Reader:
@@ -113,7 +118,8 @@ class Trainer:
             return type(made).load(folder).to(self.device)
         of = (train.values[self.image], labels(train), (val.values[self.image], labels(val)))
         how: dict[str, Any] = {"recipe": self.plan.recipes["readers"], "augment": augment, "seed": 0 if guides else 1}
-        made.fit(*of, **how, checkpoint=folder / "checkpoint")
+        with loggers(self.log, self.out, name) as log:
+            made.fit(*of, **how, log=log, checkpoint=folder / "checkpoint")
         made.save(folder)
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)
         return made.to(self.device)

@@ -6,11 +6,11 @@ Until then, sums are kept on the device: to copy a number to the host is to wait
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from causalimg.errors import check_known
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from numpy import uint8
+    from numpy.typing import NDArray
 
 Row = dict[str, float]
 
@@ -58,46 +60,46 @@ class History:
         return cls(tuple(json.loads(line) for line in Path(path).read_text().splitlines()))
 
 
-def log_file(path: str | Path | None) -> Path | None:
-    """Where a history is logged, if anywhere. Raises ValueError for a folder."""
-    if path is not None and Path(path).is_dir():
-        raise ValueError(f"log: {path} is a folder: say a file, {Path(path) / 'history.jsonl'}")
-    return None if path is None else Path(path)
-
-
-def log_files(folder: str | Path | None, names: Iterable[str]) -> dict[str, Path | None]:
-    """Where the history of each of `names` is logged, if anywhere. Raises ValueError for a file."""
-    if folder is not None and Path(folder).is_file():
-        raise ValueError(f"log: {folder} is a file: say a folder, in which every variable gets one")
-    return {name: None if folder is None else log_file(Path(folder) / f"{name}.jsonl") for name in names}
-
-
 def as_line(row: Row) -> str:
     """A row as a line of JSON."""
     return json.dumps(row) + "\n"
 
 
-def set_aside(path: Path) -> None:
-    """Give a file that is there another name, the first that is free: ``x.jsonl`` becomes ``x.1.jsonl``."""
-    if path.exists():
-        names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
-        path.rename(next(name for name in names if not name.exists()))
+Draw = Callable[[], "NDArray[uint8]"]
+"""Draws a picture: red, green and blue, (height, width, 3)."""
+
+
+class Destination(Protocol):
+    """Where the rows and pictures of a training go."""
+
+    def begin(self, rows: Sequence[Row]) -> None:
+        """A training begins, or goes on after `rows`."""
+        ...
+
+    def keep(self, row: Row) -> None:
+        """There is another row."""
+        ...
+
+    def show(self, draw: Draw, step: int) -> None:
+        """There is a picture after `step`, drawn when `draw` is called."""
+        ...
 
 
 class Recorder:
-    """Counts steps, makes rows of them, and writes each row to `log`. Only here does training wait for the device."""
+    """Counts steps, makes rows of them, and hands each row to `logs`. Only here does training wait for the device."""
 
-    def __init__(self, fabric: "Fabric", label: str, log: Path | None) -> None:
+    def __init__(self, fabric: "Fabric", label: str, logs: Sequence[Destination]) -> None:
         self.rows: list[Row] = []
         self._fabric, self._label = fabric, label
         self._tally = Tally(fabric.device)
         self._samples = 0
         self._start = self._resumed = time.perf_counter()
-        self._log = log if fabric.is_global_zero else None
-        if self._log:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            set_aside(self._log)
-            self._log.write_text("")
+        self.logs = logs if fabric.is_global_zero else ()
+
+    def begin(self) -> None:
+        """Training begins, or goes on after the rows that there are."""
+        for log in self.logs:
+            log.begin(self.rows)
 
     def count(self, values: dict[str, Tensor], skip: Tensor, samples: int) -> None:
         """One step on `samples` rows; `values` and `skip` as in `Tally.add`."""
@@ -129,12 +131,10 @@ class Recorder:
         return {"rows": [as_line(row) for row in self.rows], **counted}  # a text may hold what is no JSON: NaN
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Go on with these rows, in the log too."""
+        """Go on with these rows."""
         self.rows[:] = map(json.loads, numbers["rows"])
         self._tally.restore(tensors, numbers["names"])
         self._samples, self._start = numbers["samples"], self._start - numbers["seconds"]
-        if self._log:
-            self._log.write_text("".join(map(as_line, self.rows)))
 
     def check_taken(self, steps: int) -> None:
         """Raise RuntimeError where more than half of all `steps` were skipped: what was learnt is not what was asked for."""
@@ -146,10 +146,15 @@ class Recorder:
     def keep(self, row: Row) -> None:
         """Add the row, now complete, and start the clock for the next."""
         self.rows.append(row)
-        if self._log:
-            with self._log.open("a") as file:
-                file.write(as_line(row))
+        for log in self.logs:
+            log.keep(row)
         self._samples, self._resumed = 0, time.perf_counter()
+
+    def show(self, draw: Draw, step: int) -> None:
+        """Hand on the picture after `step`, which is drawn once, where somebody takes it."""
+        drawn = cache(draw)
+        for log in self.logs:
+            log.show(drawn, step)
 
 
 class Tally:

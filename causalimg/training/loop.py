@@ -5,7 +5,7 @@ weights, where it was best.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from causalimg.training.checkpoint import Checkpoint, Moved, Randomness
-from causalimg.training.history import History, Recorder
+from causalimg.training.history import Destination, Draw, History, Recorder
 from causalimg.training.optimiser import Average, Learner, train_mode
 from causalimg.training.progress import progress, say
 from causalimg.training.randomness import batches, check_columns, seeded
@@ -38,7 +38,8 @@ def train(
     label: str,
     seed: int = 0,
     validate: Callable[[], float] | None = None,
-    log: Path | None = None,
+    draw: Draw | None = None,
+    log: Sequence[Destination] = (),
     checkpoint: Path | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> History:
@@ -48,7 +49,7 @@ def train(
     time. Its parts that are wholly frozen stay in eval mode. About ten times `validate` (lower is better) is called, without
     grad, in eval mode, on the device that trains, with the same random draws, on the averaged weights; the best of these
     stay, or without `validate` the last. `step` comes back in eval mode, on the device where it was. `log` gets every row
-    as soon as it is made.
+    as soon as it is made and, as often as is validated, under the same conditions, the picture that `draw` draws.
 
     `checkpoint`: a folder, in which what training goes on from is written about ten times, and every five minutes; what it holds
     is gone on with. (None is written where several devices train.) `about`, plain JSON data, says what is being trained.
@@ -88,12 +89,16 @@ def train(
         )
         with _kept_or_undone(average, selection, label):
             done = saved.resume()
+            recorder.begin()
             for t, batch in enumerate(islice(stream, done, recipe.steps), start=done + 1):
                 recorder.count(*learner.learn(t, batch), samples=count_rows(batch))
                 average.update()
                 if t in logged:
                     row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
-                    recorder.keep(row | (selection.score(seed) if t in validated else {}))
+                    if t in validated:
+                        row |= selection.score(seed)
+                        selection.show(draw, recorder, t, seed)
+                    recorder.keep(row)
                     if t in validated or saved.due():
                         saved.write(t)
                 advance(t, recorder.rows)
@@ -118,13 +123,25 @@ class Selection:
         """The row entry ``val``, none without `validate`; the random draws of `seed` are the same every time."""
         if self._validate is None:
             return {}
-        self._step.eval()
-        with self._average.in_place(), torch.no_grad(), seeded(seed, self._fabric.device):
+        with self._averaged(seed):
             value = float(self._fabric.broadcast(self._validate()))  # the same for all processes
-        train_mode(self._step)
         if value < self._best:
             self._best, self._kept = value, [tensor.clone() for tensor in self._average.mean]
         return {"val": value}
+
+    def show(self, draw: Draw | None, recorder: Recorder, step: int, seed: int) -> None:
+        """Hand `recorder` the picture of what was validated, where there is one, and somebody looks."""
+        if draw is not None and recorder.logs:
+            with self._averaged(seed):
+                recorder.show(draw, step)
+
+    @contextmanager
+    def _averaged(self, seed: int) -> Iterator[None]:
+        """For a while the averaged weights, in eval mode, without grad, with the random draws of `seed`."""
+        self._step.eval()
+        with self._average.in_place(), torch.no_grad(), seeded(seed, self._fabric.device):
+            yield
+        train_mode(self._step)
 
     def tensors(self) -> dict[str, Tensor]:
         """The best weights, by number, if any were validated: see `Resumable`."""

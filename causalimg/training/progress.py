@@ -55,13 +55,14 @@ class _Lines:
             return
         self._said = now
         spent, taken = now - self._began, step - self._first + 1
-        parts = [f"{self._label}: {step} of {self._steps} steps after {_clock(spent)}"]
-        parts += [f"{_clock(spent / taken * (self._steps - step))} left"] if step < self._steps else []
+        parts = [f"{self._label}: {step} of {self._steps} steps after {clock(spent)}"]
+        parts += [f"{clock(spent / taken * (self._steps - step))} left"] if step < self._steps else []
         parts += [describe(rows[-1])] if rows else []
         self._console.print(", ".join(parts), highlight=False, soft_wrap=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``0:12:30``."""
     return str(timedelta(seconds=round(seconds)))
 
 

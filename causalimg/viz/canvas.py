@@ -7,6 +7,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from numpy import asarray
+
 SMALL = 7.0  # points: the small font
 LINE = 0.13  # inches: the height of its line
 LETTER = 0.058  # inches: the mean width of its letters
@@ -45,3 +47,13 @@ def save(figure: Any, path: str | Path | None) -> None:
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=200)
+
+
+def as_pixels(figure: Any, dpi: int = 120) -> Any:
+    """`figure` as an array of red, green and blue, (height, width, 3), uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # loads when first needed
+
+    figure.set_dpi(dpi)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return asarray(canvas.buffer_rgba())[:, :, :3].copy()

@@ -95,7 +95,7 @@ ASKED: dict[str, tuple[Callable[[], Any], Right]] = {
         refuses("m"),
     ),
     "do of a picture that is not there": (partial(ask, "m", "hart.png", "area=60"), refuses("hart.png")),
-    "do of a folder for a picture": (partial(ask, "m", ".", "area=60"), refuses("folder")),
+    "do of a folder without pictures": (partial(ask, "m", "m", "area=60"), refuses("m holds no image")),
     "do of a text for a picture": (
         partial(ask, "m", "heart.png", "area=60", prepare=lambda: Path("heart.png").write_text("x")),
         refuses("heart.png"),
@@ -108,7 +108,7 @@ ASKED: dict[str, tuple[Callable[[], Any], Right]] = {
         partial(ask, "m", "heart.npz", "area=60", prepare=lambda: np.savez("heart.npz", np.zeros((2, 3, 4, 5)))),
         refuses("(2, 3, 4, 5)"),
     ),
-    "do of nothing": (partial(ask, *READER), refuses("missing argument", "what")),
+    "do of nothing": (partial(ask, *READER), refuses("nothing is set")),
     "do of no name=value": (partial(of_areas, "area"), refuses("name=value", "area")),
     "do of no value": (partial(of_areas, "area="), refuses("name=value", "area=")),
     "do of a name with a typo": (partial(of_areas, "aera=60"), refuses("aera", "Did you mean 'area'")),
