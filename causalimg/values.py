@@ -217,5 +217,5 @@ def digests(columns: Mapping[str, Tensor]) -> dict[str, str]:
 def _digest(column: Tensor) -> str:
     column = column.detach().cpu().contiguous()
     digest = sha256(f"{column.dtype}{tuple(column.shape)}".encode())
-    digest.update(column.view(-1).view(torch.uint8).numpy())
+    digest.update(column.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
