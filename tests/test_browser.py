@@ -14,7 +14,10 @@ from causalimg.exploring.server import application
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install causalimg[browser]")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt install chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt install chromium"),
+    pytest.mark.xdist_group("browser"),  # one process prepares what they share
+]
 
 DRAWN = (
     "kind => [...document.querySelector(`[data-kind=${kind}] canvas`).getContext('2d').getImageData(0, 0, 16, 16).data]"

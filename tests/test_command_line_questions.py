@@ -26,6 +26,7 @@ GRAPH = ci.Graph.of(
     x=ci.Image(parents=["age", "sex"], shape=(1, 16, 16)),
 )
 WORDS = ci.Graph.of(a=ci.Continuous(), grade=ci.Categorical(levels=LEVELS), stage=ci.Categorical(levels=("1", "2")))
+LEVELS_OF_SEX = ("female", "male")
 GIVEN = ("--given", "age=40", "--given", "sex=male")
 
 
@@ -54,6 +55,15 @@ def say(made, monkeypatch, capsys):
 def table(folder):
     with (Path(folder) / "answers.csv").open() as file:
         return list(csv.DictReader(file))
+
+
+def test_facts_that_nobody_knows_are_drawn_if_so_said(say, made, tmp_path):
+    words = ["do", "model", "scans/0.png", "age=70", "--given", "age=40", "--out", str(tmp_path / "a.png")]
+    assert "missing: sex" in say(*words)[1].err
+    drawn = json.loads(say(*words, "--unknown", "draw", "--particles", "3", "--json")[1].out)["variables"]
+    model = ci.CausalModel.load(made / "model")
+    cf = model.do({"age": 40.0, "x": str(made / "scans/0.png")}, age=70.0, unknown="draw", particles=3, support="allow")
+    assert drawn["sex"]["was"] == LEVELS_OF_SEX[int(cf.factual["sex"])]
 
 
 @pytest.mark.parametrize("images", [["scans"], [f"scans/{i}.png" for i in range(5)]], ids=["folder", "files"])

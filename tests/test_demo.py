@@ -46,7 +46,7 @@ def test_training_writes_its_figures_and_its_model_answers(tmp_path, monkeypatch
     assert "Did you mean 'lv_area'?" in capsys.readouterr().err
     question[3] = "lv_area"
     assert run(monkeypatch, *question) == 1
-    assert "expected name=value, got 'lv_area'" in capsys.readouterr().err
+    assert "what is set is said as name=value, such as lv_area=900" in capsys.readouterr().err
 
 
 SMALL = app.train

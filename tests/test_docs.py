@@ -61,9 +61,11 @@ def missing_paths(page: str) -> list[str]:
 
 def keep_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hidden blocks shorten the training of what they show: put back afterwards what they found; and let such judges judge."""
-    for kind in (causalimg.Segmentor, causalimg.HVAE, causalimg.ConditionalFlow, causalimg.GumbelMax):
+    kinds = ("Segmentor", "HVAE", "FlowMatching", "ConditionalFlow", "GumbelMax")
+    for kind in (getattr(causalimg, name) for name in kinds):
         monkeypatch.setattr(kind, "recipe", kind.recipe)
-    monkeypatch.setattr(causalimg.Edited, "tuning", causalimg.Edited.tuning)
+    for kind in (causalimg.Edited, causalimg.FlowMatching):
+        monkeypatch.setattr(kind, "tuning", kind.tuning)
     for judge in ("evaluate", "effectiveness"):
         monkeypatch.setattr(causalimg, judge, partial(getattr(causalimg, judge), allow_weak=True))
 

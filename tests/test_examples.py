@@ -1,12 +1,10 @@
 """The examples are short, and run on real data as they are; here on a few rows of it, for a few steps, which teach nothing."""
 
-import importlib.util
 import json
-import os
 import re
-import subprocess
-import sys
+from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -19,6 +17,22 @@ from causalimg.study import StudyFile
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 EVERY = 12
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # what a few steps taught is weak in every way
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs an example by name, with the words of a command line, as a script but in this process; returns what it says."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+
+    def ran(name, *words):
+        monkeypatch.setattr("sys.argv", [name, *map(str, words)])
+        _, script = (EXAMPLES / f"{name}.py").read_text().split('if __name__ == "__main__":\n')
+        exec(dedent(script), dict(vars(import_module(name))))
+        return capsys.readouterr().out
+
+    return ran
 
 
 @pytest.fixture
@@ -37,37 +51,30 @@ def few(real_data, tmp_path):
     return copied
 
 
-def test_lungs_are_fine_tuned_and_compared(few, tmp_path):
+def test_lungs_are_fine_tuned_and_compared(few, run, tmp_path):
     out = tmp_path / "out"
-    words = [sys.executable, EXAMPLES / "chest_xray.py", few("cxr_pediatric"), "--out", out, "--steps", "8"]
-    words += ["--every", "2"]
-    said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert "| do | method | error % |" in said.stdout
+    said = run("chest_xray", few("cxr_pediatric"), "--out", out, "--steps", 8, "--every", 2)
+    assert "| do | method | error % |" in said
     assert (out / "comparison.html").stat().st_size > 100_000
     assert (out / "left_lung_times_1.2.png").stat().st_size > 10_000
     assert {path.suffix for path in (out / "model").iterdir()} == {".json", ".safetensors"}
 
 
-def test_hearts_are_redrawn_by_a_flow_and_judged(few, tmp_path):
-    words = [sys.executable, EXAMPLES / "cardiac_mri.py", few("sunnybrook_lv"), "--out", tmp_path, "--steps", "8"]
-    words += ["--every", "2"]
-    said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert said.stdout.count("judge's floor %") == 2
+def test_hearts_are_redrawn_by_a_flow_and_judged(few, run, tmp_path):
+    said = run("cardiac_mri", few("sunnybrook_lv"), "--out", tmp_path, "--steps", 8, "--every", 2)
+    assert said.count("judge's floor %") == 2
     assert (tmp_path / "lv_area_times_0.7.png").stat().st_size > 10_000
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
 
 
-def test_digits_are_read_and_drawn_thicker(real_data, tmp_path):
-    words = [sys.executable, EXAMPLES / "morphomnist.py", real_data("morphomnist"), "--out", tmp_path, "--steps", "2"]
-    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def test_digits_are_read_and_drawn_thicker(real_data, run, tmp_path):
+    run("morphomnist", real_data("morphomnist"), "--out", tmp_path, "--steps", 2)
     assert (tmp_path / "thicker.png").stat().st_size > 10_000
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
 
 
-def test_heads_are_asked_for_in_mm2(few, tmp_path):
-    words = [sys.executable, EXAMPLES / "fetal_head.py", few("hc18"), "--out", tmp_path, "--size", "32"]
-    words += ["--steps", "8", "--every", "2"]
-    said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def test_heads_are_asked_for_in_mm2(few, run, tmp_path):
+    said = run("fetal_head", few("hc18"), "--out", tmp_path, "--size", 32, "--steps", 8, "--every", 2)
     for way in (
         "the judge's own",
         "fitted",
@@ -75,15 +82,15 @@ def test_heads_are_asked_for_in_mm2(few, tmp_path):
         "fine-tuned",
         "fine-tuned, the segmentor pulls",
     ):
-        assert re.search(rf"\| {way} \| ([\d.]+ % \| ){{2}}(\d+ mm2 \| ?){{2}}", said.stdout)
+        assert re.search(rf"\| {way} \| ([\d.]+ % \| ){{2}}(\d+ mm2 \| ?){{2}}", said)
     assert "| **head_px [fraction]** |" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "head_area_times_1.2.png").stat().st_size > 10_000
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
 
 
-def test_slices_become_volumes_and_the_same_slices_again(few, tmp_path):
+def test_slices_become_volumes_and_the_same_slices_again(few, run, tmp_path):
     data, out = few("sunnybrook_lv"), tmp_path / "volumes"
-    subprocess.run([sys.executable, EXAMPLES / "cardiac_volumes.py", data, "--out", out], check=True)
+    run("cardiac_volumes", data, "--out", out)
     text = (EXAMPLES / "cardiac_volumes.yaml").read_text()
     assert len(text.splitlines()) <= 12
     (tmp_path / "volumes.yaml").write_text(text.replace("../out/cardiac_volumes", str(out)))
@@ -101,10 +108,9 @@ def test_slices_become_volumes_and_the_same_slices_again(few, tmp_path):
         assert one == other
 
 
-def test_the_zoom_of_a_head_keeps_the_contract_and_a_head_grows_in_its_image_alone():
-    spec = importlib.util.spec_from_file_location("fetal_head", EXAMPLES / "fetal_head.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+def test_the_zoom_of_a_head_keeps_the_contract_and_a_head_grows_in_its_image_alone(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = import_module("fetal_head")
     ci.testing.check_mechanism(example.Zoomed(), example.head_graph(32), "head_px")
 
     mechanisms = {"head_px": example.Zoomed(), "x": ci.HVAE(widths=(4, 4), latents=(0, 2))}
@@ -116,17 +122,13 @@ def test_the_zoom_of_a_head_keeps_the_contract_and_a_head_grows_in_its_image_alo
     assert torch.equal(larger["pixel_mm"], seen["pixel_mm"])
 
 
-def test_kinds_of_guidance_compare_on_real_films_and_a_study_goes_on_where_it_stopped(few, tmp_path):
-    words = [sys.executable, EXAMPLES / "compare_guidance.py", "thirds", few("cxr_pediatric"), "--out", tmp_path]
-    words += ["--every", "2"]
-    for steps in ("5", "10"):
-        run = subprocess.run(
-            [*words, "--methods", "none", "segmentor", "--steps", steps], capture_output=True, text=True
-        )
-        if steps == "5":
-            assert "| segmentor |" in run.stdout.replace("**", "")
-            assert (tmp_path / "segmentor_0").exists()
-    assert "holds a study with another plan" in run.stderr
+def test_kinds_of_guidance_compare_on_real_films_and_a_study_goes_on_where_it_stopped(few, run, tmp_path):
+    words = ["thirds", few("cxr_pediatric"), "--out", tmp_path, "--every", 2, "--methods", "none", "segmentor"]
+    said = run("compare_guidance", *words, "--steps", 5)
+    assert "| segmentor |" in said.replace("**", "")
+    assert (tmp_path / "segmentor_0").exists()
+    with pytest.raises(ValueError, match="holds a study with another plan"):
+        run("compare_guidance", *words, "--steps", 10)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_tensors_that_were_forged_with_their_digest(again, made_up):
     folder = again("model")
     path = folder / "0.safetensors"
     path.write_bytes(made_up)
-    forge(folder, tensors=path.rename(folder / f"{storage._digest_of_file(path)}.safetensors").name)
+    forge(folder, tensors=path.rename(folder / f"{storage.digest_of_file(path)}.safetensors").name)
     with refused(folder):
         LOADERS["model"](folder)
 

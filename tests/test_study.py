@@ -14,7 +14,10 @@ from causalimg.study import METHODS
 from causalimg.study.record import check_folder, record_of
 from causalimg.study.trainer import Trainer
 
-pytestmark = pytest.mark.filterwarnings("ignore:the guide .* reads:UserWarning")  # two steps teach it nothing
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the guide .* reads:UserWarning"),  # two steps teach it nothing
+    pytest.mark.xdist_group("study"),  # one process prepares what they share
+]
 
 PLAN = ci.Plan(
     fit=ci.Recipe(steps=2, batch=8),

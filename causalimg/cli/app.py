@@ -15,6 +15,7 @@ from causalimg.cli.many import Rows, ask_many
 from causalimg.cli.road import LARGEST, Road, described
 from causalimg.cli.sweep import sweep
 from causalimg.cli.words import apart, settings
+from causalimg.completion import Unknown
 from causalimg.data.frame import Fit
 from causalimg.demo import demo, train
 from causalimg.study import EVERY, StudyFile, guessed
@@ -33,6 +34,8 @@ Given = Annotated[list[str] | None, typer.Option(help="What is known of the pati
 Fitted = Annotated[Fit | None, typer.Option(help="What is done to images of other proportions than the model's.")]
 Chosen = Annotated[str | None, typer.Option(help="The slice of a volume, such as at=12 or axis=coronal,at=12.")]
 Spacing = Annotated[float | None, typer.Option(help="The side of a pixel in mm, where the file doesn't say it.")]
+Unsaid = Annotated[Unknown, typer.Option(help="What becomes of facts that are neither given nor readable.")]
+Particles = Annotated[int, typer.Option(min=1, help="So many draws of what is left open; the answer is their mean.")]
 
 app = typer.Typer(help="Say what causes what. Get the image that would have been.", no_args_is_help=True)
 
@@ -247,12 +250,16 @@ def do(
     fit: Fitted = None,
     slices: Chosen = None,
     spacing: Spacing = None,
+    unknown: Unsaid = "refuse",
+    particles: Particles = 1,
 ) -> None:
     """What would an image have been, or each of many? As in: causalimg do demo/model heart.png lv_area=900 --given sex=male"""
     files, said = apart(words)
     if not said:
         raise ValueError("nothing is set: say what, such as lv_area=900")
-    asking = Asking.of(model, given or (), fit=fit, slices=slices, spacing=spacing)
+    asking = Asking.of(
+        model, given or (), fit=fit, slices=slices, spacing=spacing, unknown=unknown, particles=particles
+    )
     rows, what = Rows.of(files, table, images, asking.model), settings(said, asking.model.graph)
     if rows.files == files and len(files) == 1:
         typer.echo(ask(asking, files[0], what, out or Path("counterfactual.png"), as_json))
@@ -277,7 +284,8 @@ def run_sweep(
     fit: Fitted = None,
     slices: Chosen = None,
     spacing: Spacing = None,
+    unknown: Unsaid = "refuse",
 ) -> None:
     """Ask many values of one variable, or of two: a figure and a CSV. As in: causalimg sweep demo/model heart.png lv_area"""
-    asking = Asking.of(model, given or (), fit=fit, slices=slices, spacing=spacing)
+    asking = Asking.of(model, given or (), fit=fit, slices=slices, spacing=spacing, unknown=unknown)
     typer.echo(sweep(asking, image, over, (start, stop), steps, out))

@@ -9,17 +9,19 @@ from typing import Any
 from torch import Tensor
 
 from causalimg.cli.words import settings, slices_of
+from causalimg.completion import Unknown
 from causalimg.counterfactual import Counterfactual
 from causalimg.data.dicom import series_in
 from causalimg.data.frame import Fit
 from causalimg.model import CausalModel
+from causalimg.support import Unusual
 
 
 @dataclass(frozen=True)
 class Asking:
     """A `model` of one image, what is known of whoever it is asked about, and how files are read: None, as for its fit.
 
-    `spacing`: the side of a pixel of the file, in mm.
+    `spacing`: the side of a pixel of the file, in mm. `unknown`, `particles`: see `CausalModel.do`.
     """
 
     model: CausalModel
@@ -27,6 +29,8 @@ class Asking:
     fit: Fit | None = None
     slices: str | None = None
     spacing: float | None = None
+    unknown: Unknown = "refuse"
+    particles: int = 1
 
     @classmethod
     def of(cls, folder: Path, given: Iterable[str] = (), **how: Any) -> "Asking":
@@ -51,6 +55,11 @@ class Asking:
         slices = None if self.slices is None else slices_of(self.slices)
         return self.model.read_image(file, slices=slices, fit=self.fit, spacing=self.spacing or spacing)
 
+    def do(self, seen: dict[str, Any], support: Unusual = "warn", **interventions: Any) -> Counterfactual:
+        """The answer of the model about what was `seen`."""
+        how: dict[str, Any] = {"support": support, "unknown": self.unknown, "particles": self.particles}
+        return self.model.do(seen, **how, **interventions)
+
     def seen(self, file: Path) -> dict[str, Any]:
         """All that is known of whoever is in `file`. Raises ValueError for a folder of several images."""
         if file.is_dir() and not series_in(file):
@@ -60,7 +69,7 @@ class Asking:
 
 def ask(asking: Asking, image: Path, do: dict[str, Any], out: Path, as_json: bool = False) -> str:
     """Draw the answers about one image to `out`, a PNG unless it says another kind; returns them in words, or as JSON."""
-    cf = asking.model.do(asking.seen(image), **do)
+    cf = asking.do(asking.seen(image), **do)
     out, answers = out if out.suffix else out.with_suffix(".png"), count(cf)
     cf.plot(out, rows=answers)
     if not as_json:

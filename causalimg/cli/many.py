@@ -152,7 +152,7 @@ def _answers(
     unusual = 0
     with Counting("asking", len(rows), "images") as counting:
         for batch in rows.batches():
-            cf = asking.model.do(_seen(asking, batch), support="allow", **do)
+            cf = asking.do(_seen(asking, batch), support="allow", **do)
             unusual += 0 if cf.support is None else int((cf.support < UNUSUAL).sum())
             first[:] = first or [cf]
             yield cf, batch.extra

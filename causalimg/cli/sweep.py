@@ -9,6 +9,7 @@ from causalimg.cli.words import values
 from causalimg.data.description import numbers_of
 from causalimg.graph import Categorical, grid
 from causalimg.model import CausalModel
+from causalimg.support import training_values
 
 ENDS = ("5 %", "95 %")
 """Between which parts of the training rows a number is swept."""
@@ -31,7 +32,7 @@ def sweep(
     if len(names) < len(axes):
         raise ValueError(f"{over[0]} and {over[1]}: expected two variables")
     questions: dict[str, Any] = grid(**names)
-    cf = asking.model.do(asking.seen(image), **questions)
+    cf = asking.do(asking.seen(image), **questions)
     out = out if out.suffix else out.with_suffix(".png")
     lines = len(axes[-1][1]) if len(axes) > 1 else 1
     cf.plot(out, across=axes[0][0], rows=lines)
@@ -57,7 +58,7 @@ def _axis(model: CausalModel, word: str, ends: tuple[float | None, float | None]
 
 
 def _ends(model: CausalModel, name: str, ends: tuple[float | None, float | None]) -> tuple[float, float]:
-    seen = next((one.values[name] for one in model.supports.values() if name in one.values), None)
+    seen = training_values(model.supports, name)
     parts = {} if seen is None else numbers_of(seen)
     low, high = (parts.get(part) if end is None else end for end, part in zip(ends, ENDS, strict=True))
     if low is None or high is None:

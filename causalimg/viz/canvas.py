@@ -11,7 +11,8 @@ from numpy import asarray
 
 SMALL = 7.0  # points: the small font
 LINE = 0.13  # inches: the height of its line
-LETTER = 0.058  # inches: the mean width of its letters
+DPI = 200  # of files
+LETTER = 0.061  # inches: the mean width of its letters, of a line of wide ones
 
 
 class Canvas:
@@ -46,7 +47,7 @@ def save(figure: Any, path: str | Path | None) -> None:
     """Write `figure` where `path` says, if it says, in a folder that is made if need be; the suffix says how (png, pdf, svg)."""
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=200)
+        figure.savefig(path, dpi=DPI)
 
 
 def as_pixels(figure: Any, dpi: int = 120) -> Any:
