@@ -66,6 +66,17 @@ def test_facts_that_nobody_knows_are_drawn_if_so_said(say, made, tmp_path):
     assert drawn["sex"]["was"] == LEVELS_OF_SEX[int(cf.factual["sex"])]
 
 
+@pytest.mark.filterwarnings("always:the column:UserWarning")
+def test_quiet_says_results_and_mistakes_alone(say, made, tmp_path):
+    (tmp_path / "rows.csv").write_text("file,agee\n0.png,50\n")
+    words = ["do", "model", tmp_path / "rows.csv", "--images", "scans", *GIVEN, "--out", tmp_path / "all"]
+    assert "300 is not a number in" in say("--quiet", *words, "age=300")[1].err
+    assert "was 'age' meant?" in say(*words, "age=60")[1].err
+    code, said = say("--quiet", *words, "age=60")
+    assert (code, said.err) == (0, "")
+    assert said.out.startswith("1 answers")
+
+
 @pytest.mark.parametrize("images", [["scans"], [f"scans/{i}.png" for i in range(5)]], ids=["folder", "files"])
 def test_many_images_are_asked_batch_by_batch_each_as_if_alone(say, images, monkeypatch, tmp_path):
     monkeypatch.setattr(many, "BATCH", 2)

@@ -5,7 +5,6 @@ import io
 import pytest
 from rich.console import Console
 
-from causalimg.training import counting
 from causalimg.training import progress as module
 from causalimg.training.counting import Counting
 from causalimg.training.progress import progress
@@ -20,7 +19,6 @@ def shown(monkeypatch):
     made = {"terminal": False}
     console = lambda **_: Console(file=file, force_terminal=made["terminal"], width=100)  # noqa: E731
     monkeypatch.setattr(module, "Console", console)
-    monkeypatch.setattr(counting, "Console", console)
     monkeypatch.setattr(module.time, "monotonic", lambda: clock["now"])
     return file, clock, made
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import typer
 
@@ -19,6 +19,7 @@ from causalimg.completion import Unknown
 from causalimg.data.frame import Fit
 from causalimg.demo import demo, train
 from causalimg.study import EVERY, StudyFile, guessed
+from causalimg.training.progress import QUIET
 
 P = ParamSpec("P")
 
@@ -49,7 +50,12 @@ def main() -> None:
 def plainly(name: str) -> Iterator[None]:
     """A user's mistake in words and not in a traceback, with exit code 1; 130 after Ctrl-C. Warnings without the line of code."""
     shown = warnings.showwarning
-    warnings.showwarning = lambda message, *_, **__: typer.echo(f"causalimg {name}: warning: {message}", err=True)
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if not QUIET.get():
+            typer.echo(f"causalimg {name}: warning: {message}", err=True)
+
+    warnings.showwarning = show
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -81,8 +87,14 @@ def command(name: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
 
 @app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     say_version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Results and mistakes only: no progress, no warnings.")
+    ] = False,
 ) -> None:
+    before = QUIET.set(quiet)
+    context.call_on_close(lambda: QUIET.reset(before))
     if say_version:
         typer.echo(version("causalimg"))
         raise typer.Exit

@@ -4,10 +4,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from causalimg.training.progress import SECONDS, clock
+from causalimg.training.progress import SECONDS, clock, console
 
 PATIENCE = 2.0
 """A bar begins after so many seconds: what is done by then needs none."""
@@ -24,7 +23,7 @@ class Counting:
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit, self._done = label, total, unit, 0
-        self._console = Console(stderr=True)
+        self._console = console()
         self._began = self._said = time.monotonic()
         self._bar = Progress(BarColumn(10), TextColumn("{task.description}"), console=self._console, transient=True)
         self._task = self._bar.add_task(label, total=total)

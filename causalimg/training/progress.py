@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 
 from rich.console import Console
@@ -16,16 +17,24 @@ HIDDEN = frozenset({"step", "seconds", "samples_per_second", "lr", "grad_norm"})
 SECONDS = 30.0
 """Where there is no bar, a line is written after so many."""
 
+QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
+"""Whether nobody wants to know how far something is."""
+
 Advance = Callable[[int, Sequence[Row]], None]
 """Called after every step with its number, from 1, and the rows so far."""
+
+
+def console() -> Console:
+    """Where it is said how far something is."""
+    return Console(stderr=True, quiet=QUIET.get())
 
 
 @contextmanager
 def progress(label: str, steps: int, *, show: bool) -> Iterator[Advance]:
     """Show how far a training of so many `steps` is, and the latest of its rows, whenever what is given is called."""
-    console = Console(stderr=True)
-    if show and not (console.is_terminal or console.is_jupyter):
-        yield _Lines(console, label, steps).advance
+    where = console()
+    if show and not (where.is_terminal or where.is_jupyter):
+        yield _Lines(where, label, steps).advance
         return
     columns = (
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
@@ -34,7 +43,7 @@ def progress(label: str, steps: int, *, show: bool) -> Iterator[Advance]:
         TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[report]}", table_column=Column(no_wrap=True, ratio=1)),
     )
-    with Progress(*columns, console=console, expand=True, refresh_per_second=2, disable=not show) as bar:
+    with Progress(*columns, console=where, expand=True, refresh_per_second=2, disable=not show) as bar:
         task = bar.add_task(label, total=steps, report="")
         yield lambda step, rows: bar.update(task, completed=step, report=describe(rows[-1]) if rows else "")
 
@@ -69,7 +78,7 @@ def clock(seconds: float) -> str:
 def say(text: str) -> None:
     """`text`, unless it is empty, where the progress is shown."""
     if text:
-        Console(stderr=True).print(text, highlight=False)
+        console().print(text, highlight=False)
 
 
 def describe(row: Row) -> str:
