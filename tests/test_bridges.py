@@ -14,8 +14,6 @@ from causalimg.bridges.pyro_program import pack, unpack
 from causalimg.mechanisms.mechanism import Mechanism
 from causalimg.values import leaves
 
-pytestmark = pytest.mark.xdist_group("bridges")  # one process prepares what they share
-
 N = 6
 
 

@@ -14,10 +14,7 @@ from causalimg.exploring.server import application
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install causalimg[browser]")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt install chromium"),
-    pytest.mark.xdist_group("browser"),  # one process prepares what they share
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt install chromium")
 
 DRAWN = (
     "kind => [...document.querySelector(`[data-kind=${kind}] canvas`).getContext('2d').getImageData(0, 0, 16, 16).data]"

@@ -11,6 +11,7 @@ from strategies import bounds
 from torch.testing import assert_close
 
 import causalimg as ci
+from causalimg.mechanisms.mechanism import OF_NUMBERS
 from causalimg.mechanisms.supports import Standardise
 
 PARENTS = {"a": ci.Continuous(), "c": ci.Categorical(levels=("x", "y", "z"))}
@@ -128,9 +129,9 @@ def test_standardise_is_plain_far_from_the_bounds():
 
 
 def fit(mechanism, value, given_parents):
-    """Training by the mechanism's own recipe, with a rate that falls linearly."""
+    """Training by the recipe of numbers, with a rate that falls linearly."""
     mechanism.prepare(value, given_parents)
-    recipe = mechanism.recipe
+    recipe = OF_NUMBERS
     optimizer = torch.optim.AdamW(mechanism.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, recipe.steps)
     for _ in range(recipe.steps):

@@ -1,10 +1,10 @@
 """A study in small: the same models, readers trained once, and what a folder holds is not trained again."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from strategies import as_if_fitted
 
 import causalimg as ci
 import causalimg.fit as fitting
@@ -14,10 +14,7 @@ from causalimg.study import METHODS
 from causalimg.study.record import check_folder, record_of
 from causalimg.study.trainer import Trainer
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:the guide .* reads:UserWarning"),  # two steps teach it nothing
-    pytest.mark.xdist_group("study"),  # one process prepares what they share
-]
+pytestmark = pytest.mark.filterwarnings("ignore:the guide .* reads:UserWarning")  # two steps teach it nothing
 
 PLAN = ci.Plan(
     fit=ci.Recipe(steps=2, batch=8),
@@ -34,14 +31,16 @@ def study():
     return ci.Study.of_phantom(ci.phantoms.Heart(size=32), patients=24, held_out=10)
 
 
-@pytest.fixture(scope="module")
-def compared(study, tmp_path_factory):
-    out = tmp_path_factory.mktemp("study")
-    return ci.compare_guidance(study, out, methods=TUNED, seeds=[0, 1], plan=PLAN), out
+def test_methods_are_compared_and_what_a_folder_holds_is_not_trained_again(study, tmp_path):
+    """One test, since the study that it is about takes a minute."""
+    comparison = ci.compare_guidance(study, tmp_path, methods=TUNED, seeds=[0, 1], plan=PLAN)
+    check_judged_alike_by_judges_that_did_not_guide(comparison, tmp_path)
+    check_page_speaks_of_no_patients_and_says_what_the_judge_cannot_tell(tmp_path)
+    check_begun_alike_and_guided_by_others(tmp_path)
+    check_nothing_is_trained_again_and_another_plan_is_refused(study, tmp_path)
 
 
-def test_every_method_is_judged_on_as_many_trainings_by_judges_that_did_not_guide(compared):
-    comparison, out = compared
+def check_judged_alike_by_judges_that_did_not_guide(comparison, out):
     assert set(comparison.reports) == set(TUNED)
     for method, report in comparison.reports.items():
         assert report.effectiveness.models == 2
@@ -50,8 +49,15 @@ def test_every_method_is_judged_on_as_many_trainings_by_judges_that_did_not_guid
     assert (out / "comparison.html").exists()
 
 
-def test_all_methods_start_from_the_same_fitted_model_and_the_guide_of_each_is_another(compared):
-    _, out = compared
+def check_page_speaks_of_no_patients_and_says_what_the_judge_cannot_tell(out):
+    page = (out / "comparison.md").read_text()
+    assert "(patients)" not in page
+    assert "10 held-out items (every item counts by itself)" in page
+    assert "**The judge reads " in page  # trained for two steps
+    assert "no better than by always saying the same" in page
+
+
+def check_begun_alike_and_guided_by_others(out):
     models = {method: ci.CausalModel.load(out / f"{method}_0") for method in TUNED}
     encoders = [model.mechanisms["x"].base.state_dict() for model in models.values()]
     assert all(torch.equal(each[key], value) for each in encoders for key, value in encoders[0].items())
@@ -59,8 +65,7 @@ def test_all_methods_start_from_the_same_fitted_model_and_the_guide_of_each_is_a
     assert len({tuple(model.guided_by) for model in models.values()}) == 4
 
 
-def test_what_a_folder_holds_is_not_trained_again_and_another_plan_is_refused(study, compared):
-    _, out = compared
+def check_nothing_is_trained_again_and_another_plan_is_refused(study, out):
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
     ci.compare_guidance(study, out, methods=["none", "segmentor"], seeds=[1], plan=PLAN)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == times
@@ -68,7 +73,7 @@ def test_what_a_folder_holds_is_not_trained_again_and_another_plan_is_refused(st
         ci.compare_guidance(study, out, plan=ci.Plan.of_length(3))
 
 
-def test_a_guide_at_every_question_is_a_method_for_a_mechanism_with_weights(study, compared, tmp_path):
+def test_a_guide_at_every_question_is_a_method_for_a_mechanism_with_weights(study, tmp_path):
     plan = PLAN.model_copy(update={"image": ci.FlowMatching(widths=(4, 4), embedding=4, steps=1)})
     methods = ["none", "segmentor-per-question"]
     assert set(ci.compare_guidance(study, tmp_path, methods=methods, plan=plan).reports) == set(methods)
@@ -77,7 +82,7 @@ def test_a_guide_at_every_question_is_a_method_for_a_mechanism_with_weights(stud
     none, asked = (trainer.answering(method, 0) for method in methods)
     assert asked.guided_by == [*none.guided_by, fingerprint(trainer.segmentor("guide", guides=True))]
     with pytest.raises(ValueError, match="Guidable"):
-        ci.compare_guidance(study, compared[1], methods=["segmentor-per-question"], plan=PLAN)
+        ci.compare_guidance(study, tmp_path / "edited", methods=["segmentor-per-question"], plan=PLAN)
 
 
 def test_a_guide_may_fine_tune_and_be_asked_too(study, tmp_path):
@@ -132,30 +137,36 @@ def refused(message, study, out, plan=PLAN):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-def test_a_folder_of_other_data_is_refused_with_what_differs(study, compared):
-    _, out = compared
+@pytest.fixture
+def begun(study, tmp_path):
+    """A folder in which a study has begun: it says which."""
+    check_folder(tmp_path, study, PLAN)
+    return tmp_path
+
+
+def test_a_folder_of_other_data_is_refused_with_what_differs(study, begun):
     heart = ci.phantoms.Heart(size=32)
-    refused("of other rows to train on \\(age, .*x, mask of lv", replace(study, train=heart.sample(24, seed=7)), out)
-    refused("of other rows to train on \\(lv_area\\)\\. Choose another folder", changed(study, "train", "lv_area"), out)
-    refused("to choose weights by \\(mask of myo\\)", changed(study, "val", "myo", mask=True), out)
+    refused("of other rows to train on \\(age, .*x, mask of lv", replace(study, train=heart.sample(24, seed=7)), begun)
+    refused(
+        "of other rows to train on \\(lv_area\\)\\. Choose another folder", changed(study, "train", "lv_area"), begun
+    )
+    refused("to choose weights by \\(mask of myo\\)", changed(study, "val", "myo", mask=True), begun)
     refused(
         "of another graph .* and of other rows to train on",
         ci.Study.of_phantom(ci.phantoms.Vessel(size=32), 12, 4),
-        out,
+        begun,
     )
 
 
-def test_other_rows_to_judge_on_need_no_other_folder(study, compared):
-    _, out = compared
-    check_folder(out, replace(study, test=ci.phantoms.Heart(size=32).sample(10, seed=9), groups=range(10)), PLAN)
+def test_other_rows_to_judge_on_need_no_other_folder(study, begun):
+    check_folder(begun, replace(study, test=ci.phantoms.Heart(size=32).sample(10, seed=9), groups=range(10)), PLAN)
 
 
-def test_a_folder_of_another_sampler_is_refused(study, compared):
-    _, out = compared
-    refused("sampler.at_once: 1 there, 2 here", study, out, sampling(ci.Permuted(at_once=2)))
+def test_a_folder_of_another_sampler_is_refused(study, begun):
+    refused("sampler.at_once: 1 there, 2 here", study, begun, sampling(ci.Permuted(at_once=2)))
     uniform = ci.Uniform(ranges={"lv_area": (500, 900)})
-    refused("sampler.kind: 'Permuted' there, 'Uniform' here", study, out, sampling(uniform))
-    refused("sampler.code: None there, 'test_study.tripled' here", study, out, sampling(tripled))
+    refused("sampler.kind: 'Permuted' there, 'Uniform' here", study, begun, sampling(uniform))
+    refused("sampler.code: None there, 'test_study.tripled' here", study, begun, sampling(tripled))
 
 
 def test_a_study_with_a_sampler_that_is_a_function_is_not_gone_on_with(study, tmp_path):
@@ -164,9 +175,8 @@ def test_a_study_with_a_sampler_that_is_a_function_is_not_gone_on_with(study, tm
     refused("drawn by test_study.tripled: whether its code is still the same can't be known", study, tmp_path, plan)
 
 
-def test_models_of_an_unknown_study_are_refused(study, compared, tmp_path):
-    _, out = compared
-    shutil.copytree(out / "none_0", tmp_path / "none_0")
+def test_models_of_an_unknown_study_are_refused(study, tmp_path):
+    as_if_fitted(ci.compile(study.graph, x=PLAN.image)).save(tmp_path / "none_0")
     refused("holds models, but no study.json", study, tmp_path)
 
 
@@ -200,15 +210,6 @@ def test_a_table_without_patients_is_one_in_which_each_row_is_said_to_count_by_i
         alone = ci.Study.of_table(table, patient=None)
         assert alone.groups is None
         assert [len(part.values["x"]) for part in (alone.train, alone.val, alone.test)] in ([17, 3, 4], [9, 9, 6])
-
-
-def test_a_page_of_rows_that_count_by_themselves_speaks_of_no_patients_and_says_what_the_judge_cannot_tell(compared):
-    _, out = compared
-    page = (out / "comparison.md").read_text()
-    assert "(patients)" not in page
-    assert "10 held-out items (every item counts by itself)" in page
-    assert "**The judge reads " in page  # trained for two steps
-    assert "no better than by always saying the same" in page
 
 
 def test_a_recipe_of_a_plan_keeps_what_it_does_not_say_and_the_record_holds_all_of_it(study):
