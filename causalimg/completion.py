@@ -22,7 +22,8 @@ def completed(readers: ReaderSet, world: World, unknown: Unknown = "refuse") -> 
     if unknown == "draw" and not world:
         raise ValueError("nothing is given, so there is nobody to ask about: `sample` makes whole worlds")
     missing = [name for name in readers.graph if name not in world]
-    readable = [name for name in missing if name in readers.readable(world)]
+    can_be_read = readers.readable(world)
+    readable = [name for name in missing if name in can_be_read]
     _check_supplied(readers.graph, [name for name in missing if name not in readable], unknown)
     read = readers.read_all(world, readable) if readable else {}
     for name, value in read.items():

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from causalimg.data.preprocessing import AS_THEY_ARE
+from causalimg.data.preprocessing import preprocessing_of
 from causalimg.errors import check_known
 from causalimg.evaluation.change import change_of, neighbourhood
 from causalimg.evaluation.judges import Judges, judges_of
@@ -208,9 +208,7 @@ def effectiveness(
     missing variables, and for groups that are not one for each item.
     """
     judges = judges_of([model], [judge], allow_guide)
-    items = choose(
-        model.graph, values, judges.targets(targets), n, groups, seed, getattr(model, "preprocessing", AS_THEY_ARE)
-    )
+    items = choose(model.graph, values, judges.targets(targets), n, groups, seed, preprocessing_of(model))
     before = judges.read_factual(items.values, items.targets, allow_weak)
     return summary(judges, items, before, [ask(model, items.values, items.targets, measures_of(judges))])
 

@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor
 
 from causalimg.data.phantoms import Phantom, Sample
-from causalimg.data.preprocessing import AS_THEY_ARE
+from causalimg.data.preprocessing import preprocessing_of
 from causalimg.evaluation.composition import compositions, null_floors
 from causalimg.evaluation.dose_response import dose_responses
 from causalimg.evaluation.effectiveness import measures_of, summary
@@ -67,8 +67,7 @@ def evaluate(
     if any(one.graph != graph for one in models):
         raise ValueError("the models are of different graphs: only trainings of one model are averaged")
     values = test.values if isinstance(test, Sample) else test
-    how = getattr(models[0], "preprocessing", AS_THEY_ARE)
-    items = choose(graph, values, judging.targets(variables), n, groups, seed, how)
+    items = choose(graph, values, judging.targets(variables), n, groups, seed, preprocessing_of(models[0]))
     truths, before = _truths(phantom, test, items), judging.read_factual(items.values, items.targets, allow_weak)
     measures: dict[str, Measure] = {
         **measures_of(judging),

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from causalimg.errors import check_known, imported
 from causalimg.training.tracking import Logger
 
-KINDS = ("csv", "tensorboard")
+KINDS = {"csv": ("csv_logs", "CSVLogger"), "tensorboard": ("tensorboard", "TensorBoardLogger")}
+"""The module of each in Lightning Fabric, and its class; to import one takes seconds."""
 
 RUNS = "runs"
 """The folder, within that of the study, in which each kind has one."""
@@ -30,13 +32,13 @@ def check_loggers(kinds: Sequence[str]) -> None:
 def loggers(kinds: Sequence[str], out: Path, name: str) -> Iterator[list[Logger]]:
     """Loggers of the training `name`, in ``runs/csv/name/version_0`` and so on within `out`; of a training that goes on, in
     the next version."""
-    from lightning_fabric.loggers.csv_logs import CSVLogger  # takes two seconds to import
-    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
-
-    makers: dict[str, Any] = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
-    made = [makers[kind](out / RUNS / kind, name=name) for kind in kinds]
+    made = [_class(*KINDS[kind])(out / RUNS / kind, name=name) for kind in kinds]
     try:
         yield made
     finally:
         for logger in made:
             logger.finalize("success")
+
+
+def _class(module: str, name: str) -> Any:
+    return getattr(import_module(f"lightning_fabric.loggers.{module}"), name)
