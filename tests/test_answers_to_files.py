@@ -269,6 +269,14 @@ def test_models_and_answers_know_nothing_of_the_patient(tmp_path, kind):
         assert secret not in whole
 
 
+@pytest.mark.parametrize("kind", ["png", "npz", "nifti", "dicom"])
+def test_a_file_to_lie_like_that_is_none_is_refused_whatever_the_kind(answer, tmp_path, kind):
+    for like, error in ((3, TypeError), ([tmp_path / "a.nii"] * 2, ValueError)):
+        with pytest.raises(error, match="like"):
+            answer.save(tmp_path / "out", kind, like=like)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_folder_says_which_files_are_its_own(answer, tmp_path):
     answer.save(tmp_path)
     said = json.loads((tmp_path / "answers.json").read_text())

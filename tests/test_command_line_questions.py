@@ -15,6 +15,7 @@ from test_command_line import run
 
 import causalimg as ci
 from causalimg.cli import many
+from causalimg.cli.asking import Asking
 from causalimg.cli.words import apart, settings, slices_of
 from causalimg.support import supports_of
 
@@ -236,6 +237,33 @@ def test_several_values_are_as_many_questions_about_one_image(say, tmp_path):
     ]
 
 
+def test_a_sweep_leaves_somebody_elses_table(say, tmp_path):
+    words = ("sweep", "model", "scans/0.png", "age", *GIVEN, "--steps", 2, "--out", tmp_path / "s.png")
+    assert say(*words)[0] == say(*words)[0] == 0  # its own it writes anew
+    (tmp_path / "s.csv").write_text("file,age\na.png,3\n")
+    code, said = say(*words)
+    assert (code, "s.csv is no table of this sweep" in said.err) == (1, True)
+    assert (tmp_path / "s.csv").read_text() == "file,age\na.png,3\n"
+
+
+def test_answers_about_many_leave_somebody_elses_figure_and_take_their_own(say, tmp_path):
+    words = ("do", "model", "scans", "age=60", *GIVEN, "--out", tmp_path)
+    (tmp_path / "figure.png").write_bytes(b"mine")
+    code, said = say(*words)
+    assert (code, "figure.png is not as causalimg left it" in said.err) == (1, True)
+    assert (tmp_path / "figure.png").read_bytes() == b"mine"
+    (tmp_path / "figure.png").unlink()
+    assert say(*words)[0] == say(*words)[0] == 0
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_a_file_that_is_no_such_image_is_named_among_many(say, tmp_path):
+    PIL.Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "a.png")
+    np.savez(tmp_path / "b.npz", images=np.full((1, 16, 16), 7.0))
+    code, said = say("do", "model", tmp_path, "age=60", *GIVEN, "--out", tmp_path / "all")
+    assert (code, "b.npz: " in said.err) == (1, True)
+
+
 def test_a_sweep_goes_over_what_training_saw(say, tmp_path):
     words = ("model", "scans/0.png", "age", *GIVEN, "--out", tmp_path / "s.png")
     code, said = say("sweep", *words, "--steps", 3)
@@ -341,11 +369,28 @@ def test_a_file_that_does_not_say_how_large_its_pixels_are_is_no_silent_zoom(tmp
     assert not torch.equal(near, far)
 
 
+def test_a_slice_is_one_along_the_axis_that_the_model_was_fitted_on(tmp_path, monkeypatch, capsys):
+    read = volumes(tmp_path)(PLAIN, slices=ci.Slices(axis="coronal", every=3))
+    fitted(read).save(tmp_path / "model")
+    asking = Asking.of(tmp_path / "model", slices="at=3")
+    assert torch.equal(asking.read(tmp_path / "scans/0.nii.gz"), read["x"][1])
+    assert Asking.of(tmp_path / "model", slices="axis=axial,at=3").slices == ci.Slices(axis="axial", at=3)
+    with pytest.raises(ValueError, match="axis='coronal', at=...\\) \\(or --slices at=...\\) says which"):
+        Asking.of(tmp_path / "model").read(tmp_path / "scans/0.nii.gz")
+
+
+def test_a_tables_sizes_of_pixels_are_found_however_the_column_was_spelled(tmp_path):
+    PIL.Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "0.png")
+    (tmp_path / "rows.csv").write_text("file,Größe\n0.png,1.5\n")
+    rows = many.Rows.of_csv(tmp_path / "rows.csv", None, GRAPH, " Gro\u0308ße")
+    assert rows.spacings == [1.5]
+
+
 def test_options_override_how_files_are_read(tmp_path, monkeypatch, capsys):
     fitted(volumes(tmp_path)(PLAIN)).save(tmp_path / "model")
     monkeypatch.chdir(tmp_path)
     words = ("do", "model", "scans/0.nii.gz", "x=0")
-    assert "--slices at=..." in run(monkeypatch, capsys, *words)[1].err
+    assert "axis='axial', at=...) (or --slices at=...)" in run(monkeypatch, capsys, *words)[1].err
     code, said = run(monkeypatch, capsys, *words, "--slices", "at=7")
     assert (code, said.err) == (1, "causalimg do: x: it has 4 axial slices, none of the number 7\n")
     assert "expected shape (1, 12, 16)" in run(monkeypatch, capsys, *words, "--slices", "at=2")[1].err  # it was read

@@ -227,6 +227,18 @@ def test_names_are_such_as_loggers_take(wandb, plain):
     assert twice.settings[0]["finetune"]["terms"] == {"level": 1.0, "level 2": 1.0}
 
 
+def nothing(values, names):
+    """A sampler that sets nothing."""
+    return ci.Drawn({}, {})
+
+
+def test_where_a_sampler_sets_nothing_a_picture_shows_nothing_asked():
+    logger = Wandb()
+    how = {"guidance": [ci.Hold(Photometer())], "recipe": ci.Recipe(steps=1, batch=8), "sampler": nothing}
+    as_if_fitted(model()).finetune(lamps(), log=logger, **how)
+    assert logger.pictures
+
+
 def test_a_training_that_goes_on_logs_on_at_the_right_step(tmp_path):
     whole, logger = Wandb(), Wandb()
     _, history = tune(whole)

@@ -196,6 +196,8 @@ def test_of_one_patient_nobody_can_tell():
     )
     assert found["error"][0] is OPEN
     assert found["error"][1].endswith("Of 1 patient nobody can tell.")
+    truth = Truth(sure(1.0), sure(9.9), sure(1.0), sure(1.0), sure(10.0), sure(1.0), {})
+    assert told(groups=1, truth={"lv_area": truth})["truth"][0] is OPEN
 
 
 def test_a_mark_needs_the_whole_interval_on_one_side():

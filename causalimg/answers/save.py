@@ -57,10 +57,12 @@ def save_answers(
     slices: Slices | Sequence[Slices] | None = None,
     fit: Fit | None = None,
     fields: Sequence[str] = (),
+    also: Callable[[Path], object] = lambda into: None,
 ) -> None:
     """Write the images of all `parts`, and their numbers, part by part as they come: see `Counterfactual.save`.
 
     A part is an answer, with further columns of ``answers.csv``. `like`, where it is several, is one for each row of a part.
+    `also` may write further files into the folder that it is given; they are kept as the others are.
     """
     check_known("kind of file", [kind], [*FORMATS, NPZ])
 
@@ -70,6 +72,7 @@ def save_answers(
             rows = len(_rows(cf, *next(iter(cf.items()))))
             writing.add(cf, more, partial(places, rows=rows, like=like, slices=slices, fit=fit, fields=fields))
         writing.finish()
+        also(into)
 
     _replace(Path(folder), make)
 
@@ -97,10 +100,11 @@ class _Writing:
         named, asked, only = {}, [", ".join(parts) for parts in _asked(cf)], len(cf.graph.images) == 1
         for name in cf.graph.images:
             variable, values = cast(Image, cf.graph[name]), _rows(cf, name, cf[name]).cpu().numpy()
+            lie = where(variable)  # whatever the kind: it says what can't be right
             if self.kind == NPZ:
                 self.stacks.setdefault(name, []).append(values)
                 continue
-            rows = enumerate(zip(values, where(variable), asked, strict=True), start=self.rows)
+            rows = enumerate(zip(values, lie, asked, strict=True), start=self.rows)
             answers = [Answer(one, variable, place, i, said, self.series) for i, (one, place, said) in rows]
             named["file" if only else f"{name} file"] = _write_each(
                 self.into, "" if only else f"_{name}", self.kind, answers

@@ -11,6 +11,7 @@ from torch import Tensor
 from causalimg.cli.words import settings, slices_of
 from causalimg.completion import Unknown
 from causalimg.counterfactual import Counterfactual
+from causalimg.data import Slices
 from causalimg.data.dicom import series_in
 from causalimg.data.frame import Fit
 from causalimg.model import CausalModel
@@ -27,14 +28,17 @@ class Asking:
     model: CausalModel
     given: dict[str, Any]
     fit: Fit | None = None
-    slices: str | None = None
+    slices: Slices | None = None
     spacing: float | None = None
     unknown: Unknown = "refuse"
     particles: int = 1
 
     @classmethod
-    def of(cls, folder: Path, given: Iterable[str] = (), **how: Any) -> "Asking":
-        """The model in `folder`. Raises ValueError where it is not of one image, or that is given besides."""
+    def of(cls, folder: Path, given: Iterable[str] = (), slices: str | None = None, **how: Any) -> "Asking":
+        """The model in `folder`; `slices` in words, along the axis of those it was fitted on unless they say which.
+
+        Raises ValueError where it is not of one image, or that is given besides.
+        """
         model = CausalModel.load(folder)
         if len(model.graph.images) != 1:
             raise ValueError(
@@ -43,7 +47,8 @@ class Asking:
         known = settings(given, model.graph)
         if model.graph.images[0] in known:
             raise ValueError(f"--given {model.graph.images[0]}=...: it is the image, which a file holds")
-        return cls(model, known, **how)
+        own = model.preprocessing.slices or Slices()
+        return cls(model, known, slices=None if slices is None else slices_of(slices, own.axis), **how)
 
     @property
     def image(self) -> str:
@@ -52,8 +57,7 @@ class Asking:
 
     def read(self, file: Path, spacing: float | None = None) -> Tensor:
         """The image in `file`; `spacing`: of its pixels, unless one is said for all."""
-        slices = None if self.slices is None else slices_of(self.slices)
-        return self.model.read_image(file, slices=slices, fit=self.fit, spacing=self.spacing or spacing)
+        return self.model.read_image(file, slices=self.slices, fit=self.fit, spacing=self.spacing or spacing)
 
     def do(self, seen: dict[str, Any], support: Unusual = "warn", **interventions: Any) -> Counterfactual:
         """The answer of the model about what was `seen`."""

@@ -21,7 +21,8 @@ from causalimg.data.limits import USUAL
 from causalimg.data.nifti import ENDINGS as NIFTI
 from causalimg.data.problems import Problems
 from causalimg.data.scanner import spacings
-from causalimg.errors import check_given, warn
+from causalimg.data.spelling import plain
+from causalimg.errors import check_given, located, warn
 from causalimg.graph import Graph
 from causalimg.model import CausalModel
 from causalimg.support import UNUSUAL
@@ -84,7 +85,8 @@ class Rows:
         others = {name: cells for name, cells in csv.columns.items() if name not in (*variables, FILE)}
         extra = {ASKED: csv.columns[FILE], **others}
         _warn_of_near(others, [name for name in graph if name not in variables])
-        sizes = spacings(csv, spacing if spacing in csv.columns else None, problems)
+        is_there = spacing is not None and plain(spacing) in csv.columns
+        sizes = spacings(csv, spacing if is_there else None, problems)
         folder, files = Folder(path.parent if images is None else images, csv.columns[FILE], USUAL), []
         for row, line in enumerate(csv.lines):
             with problems.noted(FILE, line):
@@ -137,8 +139,7 @@ def ask_many(asking: Asking, rows: Rows, do: dict[str, Any], out: Path, as_json:
     if twice := rows.known.keys() & asking.given.keys():
         raise ValueError(f"two values of {min(twice)}: in the table, and by --given")
     first: list[Counterfactual] = []
-    save_answers(_answers(asking, rows, do, first), out)
-    first[0].plot(out / FIGURE)
+    save_answers(_answers(asking, rows, do, first), out, also=lambda into: first[0].plot(into / FIGURE))
     said = {"answers": len(rows), "table": str(out / "answers.csv"), "picture": str(out / FIGURE)}
     if as_json:
         return json.dumps(said, indent=2)
@@ -165,5 +166,8 @@ def _answers(
 
 def _seen(asking: Asking, rows: Rows) -> dict[str, Any]:
     sizes = rows.spacings or [None] * len(rows)
-    images = [asking.read(file, size) for file, size in zip(rows.files, sizes, strict=True)]
+    images = []
+    for file, size in zip(rows.files, sizes, strict=True):
+        with located(str(file)):
+            images.append(asking.read(file, size))
     return {**asking.given, **rows.known, asking.image: torch.stack(images)}

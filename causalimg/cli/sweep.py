@@ -7,6 +7,7 @@ from typing import Any
 from causalimg.cli.asking import Asking
 from causalimg.cli.words import values
 from causalimg.data.description import numbers_of
+from causalimg.errors import imported
 from causalimg.graph import Categorical, grid
 from causalimg.model import CausalModel
 from causalimg.support import training_values
@@ -23,8 +24,10 @@ def sweep(
     A number takes so many `steps` between `ends`, which are those of the first; of levels, each. What was asked and measured is
     written beside the figure, as CSV. Returns where.
 
-    Raises ValueError for other than one or two variables, and where nothing says the ends.
+    Raises ValueError for other than one or two variables, and where nothing says the ends, FileExistsError where another table is
+    beside the figure, and ImportError without pandas.
     """
+    imported("pandas", "pandas")
     if len(over) not in (1, 2):
         raise ValueError(f"expected one or two variables to sweep over, got {len(over)}: {', '.join(over) or 'none'}")
     axes = [_axis(asking.model, word, ends if i == 0 else (None, None), steps) for i, word in enumerate(over)]
@@ -34,12 +37,21 @@ def sweep(
     questions: dict[str, Any] = grid(**names)
     cf = asking.do(asking.seen(image), **questions)
     out = out if out.suffix else out.with_suffix(".png")
-    lines = len(axes[-1][1]) if len(axes) > 1 else 1
-    cf.plot(out, across=axes[0][0], rows=lines)
     frame, table = cf.to_frame(), out.with_suffix(".csv")
     frame.columns = [" ".join(filter(None, pair)) for pair in frame.columns]
+    _check_free(table, frame)
+    cf.plot(out, across=axes[0][0], rows=len(axes[-1][1]) if len(axes) > 1 else 1)
     frame.to_csv(table, index=False)
     return f"{len(frame)} answers: {table}; see {out}"
+
+
+def _check_free(table: Path, frame: Any) -> None:
+    """Raise FileExistsError where there is another table than one of a sweep like this."""
+    if (
+        table.exists()
+        and table.read_text(errors="replace").split("\n", 1)[0] != frame.iloc[:0].to_csv(index=False).strip()
+    ):
+        raise FileExistsError(f"{table} is no table of this sweep, and is not written over: choose another --out")
 
 
 def _axis(model: CausalModel, word: str, ends: tuple[float | None, float | None], steps: int) -> tuple[str, list[Any]]:

@@ -66,10 +66,13 @@ def _number(text: str) -> float | str:
         return text
 
 
-def slices_of(text: str) -> Slices:
-    """``"at=12"`` or ``"axis=coronal,at=3"`` as `Slices`. Raises ValueError for what is none."""
+def slices_of(text: str, axis: str = "axial") -> Slices:
+    """``"at=12"`` or ``"axis=coronal,at=3"`` as `Slices`, along `axis` unless it says which.
+
+    Raises ValueError for what is none.
+    """
     with located("--slices"):
-        return Slices(**pairs(text.split(",")))
+        return Slices(**{"axis": axis, **pairs(text.split(","))})
 
 
 def apart(words: Iterable[str]) -> tuple[list[Path], list[str]]:

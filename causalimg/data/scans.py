@@ -20,9 +20,6 @@ from causalimg.graph import Image
 SQUARE = 0.02
 """By so much, as a share, the sides of a pixel may differ whose size is said by one number."""
 
-AT = "slices=ci.Slices(axis='axial', at=...) (or --slices at=...)"
-"""How one slice is meant, for messages."""
-
 
 @dataclass(frozen=True)
 class Scan:
@@ -85,16 +82,17 @@ class Scanning:
     def one(self, volume: Volume, name: str) -> At:
         """The one slice that is meant of a volume without masks, called `name`. Raises ValueError where that isn't said."""
         slices = self.how.slices
+        says = f"slices=ci.Slices(axis={(slices or Slices()).axis!r}, at=...) (or --slices at=...) says which"
         if slices is None and 1 not in volume.shape:
             size = " x ".join(map(str, volume.shape))
-            raise ValueError(f"{name} holds {size} voxels: {AT} says which slice is meant")
+            raise ValueError(f"{name} holds {size} voxels: {says} slice is meant")
         if slices is not None and slices.structure:
             if (n := volume.count(slices.axis)) > 1:
-                raise ValueError(f"{slices!r} needs masks, and {name} has none: {AT} says which of its {n} slices")
+                raise ValueError(f"{slices!r} needs masks, and {name} has none: {says} of its {n} slices")
             return At(slices.axis, 0)
         chosen = self.chosen(volume)
         if len(chosen) > 1:
-            raise ValueError(f"{len(chosen)} slices of {name}: {AT} says which")
+            raise ValueError(f"{len(chosen)} slices of {name}: {says}")
         return chosen[0]
 
     def image(self, picture: Picture) -> tuple[Tensor, Frame]:

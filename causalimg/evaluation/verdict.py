@@ -200,7 +200,8 @@ class _Reading:
         near = "nearer to the truth than" if mine < idle else "no nearer to the truth than"
         distances = f"{mine:.1f} grey levels for {idle:.1f}"
         text = f"Where {self.name} truly changes the image, the answers are {near} doing nothing: {distances}."
-        return Finding(Mark.GOOD if mine < idle else Mark.BAD, text, self.name, "truth")
+        mark = Mark.OPEN if self.judged.groups < 2 else Mark.GOOD if mine < idle else Mark.BAD
+        return Finding(mark, text, self.name, "truth")
 
     def _mark(self, estimate: Estimate, low: float, high: float) -> Mark:
         return mark_of(estimate, low, high, self.judged.groups)
