@@ -34,9 +34,7 @@ class Picturing:
         with seeded(0, first.values[step.image].device):
             world, moved = step.intervene(first.values)
         self._said = [name for name in moved if not step.scm.graph[name].value_shape]
-        asked = [moved[name] & (world[name] != first.values[name]) for name in self._said]
-        nothing = torch.zeros_like(first.values[step.image][:, 0, 0, 0], dtype=torch.bool)
-        changed = torch.stack([nothing, *asked]).any(0)
+        changed = torch.stack([moved[name] & (world[name] != first.values[name]) for name in self._said]).any(0)
         rows = changed.int().argsort(descending=True, stable=True)[:ROWS]  # where something is asked; else any
         self._step = step
         self._held, self._world, self._moved = map_tensors(lambda value: value[rows], (first, world, moved))
