@@ -439,7 +439,7 @@ class CausalModel(SCM):
         given = named(self.graph, world, "world", alone=True)
         check_variables(self.graph, given.keys())
         seen = {name: given[name] for name in given.keys() if name in self.graph.images}  # noqa: SIM118
-        images, single = self._columns(seen)
+        images, single = self._columns(seen, "world")
         read = self._read(images)
         return {name: value[0] for name, value in read.items()} if single else read
 
@@ -452,15 +452,19 @@ class CausalModel(SCM):
 
     def _complete(self, what: str, given: Any, how: Preprocessing, least: int = 0) -> World:
         """The argument `what`, complete. Raises ValueError for fewer rows than `least`."""
-        world, _ = as_columns(self.graph, given, what=what, preprocessing=how, device=self.device)
-        check_possible(self.graph, world)
+        world, _ = self._columns(given, what, how)
         rows = completed(self.readers, world)
         whole(f"{what}: rows", count_rows(rows), least)
         return rows
 
-    def _columns(self, given: Any, what: str = "values", alone: bool = False) -> tuple[World, bool]:
-        how = self.preprocessing
-        return as_columns(self.graph, given, what=what, alone=alone, preprocessing=how, device=self.device)
+    def _columns(
+        self, given: Any, what: str, how: Preprocessing | None = None, alone: bool = False
+    ) -> tuple[World, bool]:
+        """`given` as columns, checked, and whether it was a single item. Raises ValueError for what can't be."""
+        how = how or self.preprocessing
+        world, single = as_columns(self.graph, given, what=what, alone=alone, preprocessing=how, device=self.device)
+        check_possible(self.graph, world)
+        return world, single
 
     def _with_own_readers(self, folder: str | Path, tensors: World) -> World:
         """`tensors` of a saved model, but with the readers that this one has. Warns where they are others than were saved."""

@@ -13,7 +13,7 @@ would speak of each cause given its own causes, which the image doesn't see, and
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import torch
@@ -187,8 +187,9 @@ def check_possible(graph: Graph, values: Mapping[str, Tensor], asked: str = "") 
                 raise ValueError(f"{what}: it lies between 0 and {variable.say(whole)}, the whole image")
 
 
+@lru_cache(maxsize=64)
 def _whole(graph: Graph, name: str) -> float:
-    """What is measured of `name` where its structures fill the image."""
+    """What is measured of `name` where its structures fill the image; kept, for each question asks."""
     shape = graph[graph.image_of(name)].value_shape
     full = dict.fromkeys(graph.measured[name].structures, torch.ones(1, *shape[1:]))
     return measure(graph, name, full, torch.zeros(1, *shape)).item()

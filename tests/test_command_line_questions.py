@@ -415,3 +415,16 @@ def test_a_spacing_that_a_column_says_is_that_of_a_table_of_new_images(tmp_path,
     rows.write_text("file,a\n0.png,1")
     code, said = run(monkeypatch, capsys, "do", tmp_path / "model", rows, "a=2", "--out", tmp_path / "all")
     assert (code, "isn't known" in said.err) == (1, True)
+
+
+def test_a_row_that_cannot_be_is_counted_from_the_first_of_its_batch(say, monkeypatch, tmp_path):
+    monkeypatch.setattr(many, "BATCH", 2)
+
+    def refuse(asking, seen, **_):
+        if len(seen["x"]) < 2:
+            raise ValueError("age, row 0: it can't be")
+        return asking.model.do(seen, age=60.0)
+
+    monkeypatch.setattr(many.Asking, "do", refuse)
+    code, said = say("do", "model", "scans", "age=60", *GIVEN, "--out", tmp_path / "all")
+    assert (code, "rows counted from scans/4.png: age, row 0: it can't be" in said.err) == (1, True)

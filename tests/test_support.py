@@ -215,6 +215,8 @@ def test_no_image_holds_more_than_itself_or_less_than_nothing(area):
     rows["area"][1:] = area
     with pytest.raises(ValueError, match=r"^area, row 1: .* px: it lies between 0 and 256 px, the whole image"):
         model.fit(rows)
+    with pytest.raises(ValueError, match=r"^area, row 1: .* px: it lies between 0 and 256 px, the whole image"):
+        model.do(rows, share=7.0)  # facts that can't be are no facts
 
 
 def test_a_figure_marks_it(model):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -153,7 +154,9 @@ def _answers(
     unusual = 0
     with Counting("asking", len(rows), "images") as counting:
         for batch in rows.batches():
-            cf = asking.do(_seen(asking, batch), support="allow", **do)
+            seen = _seen(asking, batch)
+            with located(f"rows counted from {batch.files[0]}") if first else nullcontext():
+                cf = asking.do(seen, support="allow", **do)
             unusual += 0 if cf.support is None else int((cf.support < UNUSUAL).sum())
             first[:] = first or [cf]
             yield cf, batch.extra
