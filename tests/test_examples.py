@@ -88,6 +88,20 @@ def test_heads_are_asked_for_in_mm2(few, run, tmp_path):
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
 
 
+def test_phantoms_become_volumes_of_the_same_areas(run, tmp_path):
+    run("phantom_volumes", "--out", tmp_path, "--n", 12)
+    text = (EXAMPLES / "phantom_volumes.yaml").read_text()
+    assert len(text.splitlines()) <= 12
+    (tmp_path / "volumes.yaml").write_text(text.replace("../out/phantom_volumes", str(tmp_path)))
+    study = StudyFile.from_yaml(
+        tmp_path / "volumes.yaml", ["graph.variables.x.shape=[1,64,64]", "graph.variables.x.spacing=[1.875,1.875]"]
+    )
+    read = torch.cat([getattr(study.study(), part)["lv_area"] for part in ("train", "val", "test")]).sort().values
+    hearts = ci.phantoms.Heart(size=64).sample(12)
+    pixels = hearts.masks["lv"].sum((1, 2)).sort().values
+    assert_close(read, pixels * 1.875**2)
+
+
 def test_slices_become_volumes_and_the_same_slices_again(few, run, tmp_path):
     data, out = few("sunnybrook_lv"), tmp_path / "volumes"
     run("cardiac_volumes", data, "--out", out)
