@@ -17,7 +17,6 @@ Ways = dict[str, tuple[Callable[[], Any], Right]]
 MANY = 40
 """More than are held at once."""
 
-LAST = f"{MANY - 1:02d}.png"
 MINE = b"what is mine"
 
 
@@ -43,10 +42,12 @@ def of_table(text: str, *words: str, n: int = 3) -> str:
     return command("do", "m", "scans/rows.csv", *words)
 
 
-def rows(last: str = "50", n: int = 3) -> str:
-    """The rows of `n` pictures; the age in the last row."""
-    ages = [*["50"] * (n - 1), last]
-    return "\n".join(["file,age,sex,dose", *(f"{i:02d}.png,{age},male,8" for i, age in enumerate(ages))]) + "\n"
+def rows(age: str = "50", n: int = 3, area: str = "") -> str:
+    """The rows of `n` pictures; the age, and the area if it is known, in the last row."""
+    lines = ["file,age,sex,dose", *(f"{i:02d}.png,50,male,8" for i in range(n - 1)), f"{n - 1:02d}.png,{age},male,8"]
+    if area:
+        lines = [f"{line},{cell}" for line, cell in zip(lines, ["area", *["60"] * (n - 1), area], strict=True)]
+    return "\n".join(lines) + "\n"
 
 
 def sweep(*words: str, prepare: Callable[[], Any] = lambda: None) -> str:
@@ -113,13 +114,7 @@ TABLES: Ways = {
     "a text for an age": (partial(of_table, rows("old"), "area=70"), refuses("age", "old", "line 4")),
     "an age out of bounds": (partial(of_table, rows("200"), "area=70"), refuses("age", "200", "line 4")),
     "an area above the image's, in the last row": (
-        lambda: of_table(
-            "file,age,sex,dose,area\n"
-            + "".join(f"{i:02d}.png,50,male,8,60\n" for i in range(MANY - 1))
-            + f"{LAST},50,male,8,999\n",
-            "area=70",
-            n=MANY,
-        ),
+        partial(of_table, rows(n=MANY, area="999"), "area=70", n=MANY),
         refuses("area", "999", "256"),
     ),
     "what is known twice": (partial(of_table, rows(), "area=70", "--given", "age=50"), refuses("two values of age")),
@@ -150,33 +145,14 @@ SWEEPS: Ways = {
     "between nothing": (partial(sweep, "area"), refuses("area", "--from")),
 }
 
-LOST: dict[str, tuple[str, Callable[[Callable[[], Any]], Any], Right]] = {
-    "a sweep beside a table of the user's": (
-        "s.csv",
-        lambda prepare: sweep("area=60,70", "--out", "s.png", prepare=prepare),
-        refuses("s.csv"),
-    ),
-    "a sweep, and its usual table is the user's": (
-        "sweep.csv",
-        lambda prepare: sweep("area=60,70", prepare=prepare),
-        refuses("sweep.csv"),
-    ),
-    "many answers beside a figure of the user's": (
-        "counterfactuals/figure.png",
-        lambda prepare: about("area=70", prepare=prepare),
-        refuses("figure.png"),
-    ),
-    "many answers beside a table of the user's": (
-        "counterfactuals/answers.csv",
-        lambda prepare: about("area=70", prepare=prepare),
-        refuses("answers.csv"),
-    ),
-    "many answers beside a picture of the user's": (
-        "counterfactuals/0000.png",
-        lambda prepare: about("area=70", prepare=prepare),
-        refuses("0000.png"),
-    ),
+LOST: dict[str, tuple[str, Callable[..., Any]]] = {
+    "a sweep beside a table of the user's": ("s.csv", partial(sweep, "area=60,70", "--out", "s.png")),
+    "a sweep, and its usual table is the user's": ("sweep.csv", partial(sweep, "area=60,70")),
+    "many answers beside a figure of the user's": ("counterfactuals/figure.png", partial(about, "area=70")),
+    "many answers beside a table of the user's": ("counterfactuals/answers.csv", partial(about, "area=70")),
+    "many answers beside a picture of the user's": ("counterfactuals/0000.png", partial(about, "area=70")),
 }
+"""What is at a path, and what must not write over it, but name it."""
 
 
 def _kept(path: str) -> Callable[[], bool]:
@@ -190,7 +166,14 @@ CASES = [
         for name, (run, right) in ways.items()
     ),
     *(
-        Case("what is the user's", name, partial(run, put(path)), right, needs="Slices", kept=_kept(path))
-        for name, (path, run, right) in LOST.items()
+        Case(
+            "what is the user's",
+            name,
+            partial(run, prepare=put(path)),
+            refuses(Path(path).name),
+            needs="Slices",
+            kept=_kept(path),
+        )
+        for name, (path, run) in LOST.items()
     ),
 ]
