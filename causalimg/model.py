@@ -54,7 +54,7 @@ from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
 from causalimg.training.tracking import Log, check_log, logs_of
 from causalimg.unknown import drawn_unknown
-from causalimg.values import Columns, World, by_name, check_variables, count_rows
+from causalimg.values import Columns, World, by_name, check_variables, count_rows, in_memory
 
 
 def compile(graph: Graph | type[Graph], *readers: Reader, seed: int = 0, **mechanisms: Mechanism) -> "CausalModel":
@@ -338,7 +338,7 @@ class CausalModel(SCM):
         you like: an image is encoded once, when the first answer needs it. `unknown`: see `do`."""
         check_precision(self)
         known, single = self._columns(x, "x", alone=True)
-        known = {name: value.clone() for name, value in known.items()}  # what is the user's may change
+        known = {name: value.clone() for name, value in in_memory(known).items()}  # what is the user's may change
         draws = Draws.of({name: known[name] for name in self.graph if name in known}, seed, particles)
         facts = completed(self.readers, known, unknown)
         drawn = drawn_unknown(self, facts, draws)

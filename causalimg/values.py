@@ -1,6 +1,7 @@
 """Values as tensors: what users write, checked against the graph in natural units; and nests of tensors, row by row.
 
-A nest is a tensor, or a mapping, tuple or NamedTuple of nests. The first dimension of all its tensors counts the rows.
+A nest is a tensor, or a mapping, tuple or NamedTuple of nests. The first dimension of all its tensors counts the rows. A column
+that is `Stored` on disk may stand where a tensor does; its rows are tensors.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from causalimg.errors import check_known, wrong_kind
 from causalimg.graph import Graph, Image, Variable
+from causalimg.stored import Stored
 
 World = dict[str, Tensor]
 """Values by variable: continuous float32 (batch,), categorical int64 (batch,), images float32 (batch, C, H, W)."""
@@ -75,7 +77,10 @@ def check_variables(graph: Graph, names: Iterable[str]) -> None:
 
 
 def column(name: str, variable: Variable, value: Any, device: torch.device | str = "cpu") -> Tensor:
-    """One variable's value or values as a checked tensor, with or without a batch dimension."""
+    """One variable's value or values as a checked tensor, with or without a batch dimension. One on disk was checked when it was
+    written."""
+    if isinstance(value, Stored) and value.shape[1:] == variable.value_shape:
+        return cast(Tensor, value)
     tensor, shape = _numbers(name, variable, value), variable.value_shape
     if tensor.ndim not in (len(shape), len(shape) + 1) or tensor.shape[tensor.ndim - len(shape) :] != shape:
         raise ValueError(
@@ -147,7 +152,7 @@ def map_tensors(change: Callable[[Tensor], Tensor], nest: AnyNest) -> AnyNest:
 
     Raises TypeError for a part that is neither a tensor nor a mapping or tuple.
     """
-    if isinstance(nest, Tensor):
+    if isinstance(nest, Tensor | Stored):
         return change(nest)  # type: ignore[return-value]
     if isinstance(nest, Mapping):
         return cast(AnyNest, {name: map_tensors(change, part) for name, part in nest.items()})
@@ -162,8 +167,8 @@ def leaves(nest: Nest, path: str = "") -> Iterator[tuple[str, Tensor]]:
 
     Raises TypeError for a part that is neither a tensor nor a mapping or tuple.
     """
-    if isinstance(nest, Tensor):
-        yield path, nest
+    if isinstance(nest, Tensor | Stored):
+        yield path, cast(Tensor, nest)
         return
     if isinstance(nest, Mapping):
         parts: Iterable[tuple[Any, Nest]] = nest.items()
@@ -211,7 +216,12 @@ def join_rows(nests: list[AnyNest]) -> AnyNest:
 
 def digests(columns: Mapping[str, Tensor]) -> dict[str, str]:
     """Of every column, by name: sixteen hex digits of its type, shape and values."""
-    return {name: _digest(column) for name, column in columns.items()}
+    return {name: column.digest() if isinstance(column, Stored) else _digest(column) for name, column in columns.items()}
+
+
+def in_memory(world: World) -> World:
+    """The same, but for columns on disk, which are tensors now."""
+    return {name: value[:] if isinstance(value, Stored) else value for name, value in world.items()}
 
 
 def _digest(column: Tensor) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from numbers import Real
 from reprlib import repr as brief
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from causalimg.data.problems import Problems
 from causalimg.data.spelling import folded, plain
 from causalimg.errors import check_kind, check_known, unknown
 from causalimg.graph import Categorical, Graph, as_graph
+from causalimg.stored import Stored
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,7 +47,7 @@ class Table:
         for part, tensors in (("values", self.values), ("masks", self.masks)):
             check_kind(part, tensors, Mapping)
             for name, column in tensors.items():
-                check_kind(name, column, Tensor)
+                check_kind(name, column, Tensor, Stored)
         check_known("variable", self.values, self.graph)
         lengths = {name: len(column) for part in (self.values, self.masks, self.extra) for name, column in part.items()}
         lengths |= {"lines": len(self.lines)} if self.lines else {}
@@ -76,8 +78,8 @@ class Table:
         at = chosen.tolist()
         return replace(
             self,
-            values={name: column[chosen] for name, column in self.values.items()},
-            masks={name: column[chosen] for name, column in self.masks.items()},
+            values={name: _at(column, chosen) for name, column in self.values.items()},
+            masks={name: _at(column, chosen) for name, column in self.masks.items()},
             extra={name: [column[i] for i in at] for name, column in self.extra.items()},
             lines=[self.lines[i] for i in at] if self.lines else (),
         )
@@ -170,3 +172,8 @@ class Table:
         parts = {"values": shown, "masks": self.masks, "extra": self.extra}
         text = "; ".join(f"{part}: {', '.join(names)}" for part, names in parts.items() if names)
         return f"Table({len(self)} rows of {self.graph.title}; {text})"
+
+
+def _at(column: Tensor, rows: Tensor) -> Tensor:
+    """These rows: of what is on disk, on disk."""
+    return cast(Tensor, column.at(rows)) if isinstance(column, Stored) else column[rows]

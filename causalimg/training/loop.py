@@ -7,6 +7,7 @@ weights, where it was best.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ def train(
         average = Average(step, recipe.ema)
         selection = Selection(fabric, step, average, validate)
         recorder = Recorder(fabric, label, log)
-        stream = batches(data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
+        stream = partial(batches, data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
         known = {"label": label, "seed": seed, "recipe": recipe.model_dump(mode="json"), **(about or {})}
         saved = Checkpoint(
             checkpoint if fabric.world_size == 1 else None,
@@ -90,7 +91,7 @@ def train(
         with _kept_or_undone(average, selection, label):
             done = saved.resume()
             recorder.begin()
-            for t, batch in enumerate(islice(stream, done, recipe.steps), start=done + 1):
+            for t, batch in enumerate(islice(stream(done), recipe.steps - done), start=done + 1):
                 recorder.count(*learner.learn(t, batch), samples=count_rows(batch))
                 average.update()
                 if t in logged:

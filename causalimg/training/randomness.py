@@ -1,15 +1,20 @@
 """Randomness of training: it is repeatable, and leaves the user's own random state as it was.
 
-Batches are drawn at random out of a nest of tensors held in memory (see `values`).
+Batches are drawn at random out of a nest of tensors held in memory, or of columns on disk (see `values`).
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from causalimg.errors import as_seed
+from causalimg.stored import Stored
 from causalimg.values import AnyNest, Nest, count_rows, leaves, map_tensors
 
 
@@ -29,26 +34,50 @@ def check_columns(data: Nest, label: str, least: int) -> None:
     if len(set(rows.values())) != 1 or min(rows.values()) < least:
         raise ValueError(f"{label}: columns of data need one and the same number of rows, at least {least}; got {rows}")
     for name, column in leaves(data):
-        finite = column.isfinite()
+        finite = torch.ones(()) if isinstance(column, Stored) else column.isfinite()  # was checked when it was written
         if not finite.all():
             raise ValueError(f"{label}: {name!r} is not finite in row {int(finite.logical_not().nonzero()[0, 0])}")
 
 
-def batches(data: AnyNest, size: int, device: torch.device, seed: int, rank: int, ranks: int) -> Iterator[AnyNest]:
-    """Batches on `device`, for ever: each epoch is a new permutation, shared out among `ranks` processes.
+def batches(
+    data: AnyNest, size: int, device: torch.device, seed: int, rank: int, ranks: int, done: int = 0
+) -> Iterator[AnyNest]:
+    """Batches on `device`, for ever, without the first that are `done`: each epoch is a new permutation, shared out among
+    `ranks` processes.
 
-    Rows that don't fill a batch of `size` wait for a later epoch; where there are fewer, all of them are the batch.
+    Rows that don't fill a batch of `size` wait for a later epoch; where there are fewer, all of them are the batch. Of what is on
+    disk the next batches are read while one is used.
     """
-    rows = count_rows(data)
-    each = rows // ranks
-    size = min(size, each)
     store = device if fits(data, device) else torch.device("cpu")
     data = map_tensors(lambda column: column.to(store), data)
+    on_disk = any(isinstance(column, Stored) for _, column in leaves(data))
+    orders = islice(_orders(count_rows(data), size, store, seed, rank, ranks), done, None)
+    yield from (ahead if on_disk else map)(lambda index: pick(data, index, device), orders)
+
+
+def _orders(rows: int, size: int, store: torch.device, seed: int, rank: int, ranks: int) -> Iterator[Tensor]:
+    """The rows of each batch."""
+    each = rows // ranks
+    size = min(size, each)
     generator = torch.Generator().manual_seed(seed)
     while True:
         order = torch.randperm(rows, generator=generator).to(store)[rank::ranks]
-        for index in order[: each // size * size].reshape(-1, size).unbind():
-            yield pick(data, index, device)
+        yield from order[: each // size * size].reshape(-1, size).unbind()
+
+
+AHEAD = 3
+"""So many batches are read before they are needed."""
+
+
+def ahead(read: Callable[[Tensor], Any], orders: Iterable[Tensor]) -> Iterator[Any]:
+    """What `read` gives for each of `orders`, in their order; the next ones are read in a thread of their own."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting: deque[Future[Any]] = deque()
+        for order in orders:
+            waiting.append(reader.submit(read, order))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        yield from (one.result() for one in waiting)
 
 
 def pick(data: AnyNest, index: Tensor, device: torch.device) -> AnyNest:
