@@ -12,7 +12,9 @@ from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError
 from causalimg.data import Window as Window
 from causalimg.data import phantoms as phantoms
+from causalimg.data import load_table as load_table
 from causalimg.data import read_table as read_table
+from causalimg.data import store_table as store_table
 from causalimg.effects import Effects as Effects
 from causalimg.ensemble import Ensemble as Ensemble
 from causalimg.evaluation import Comparison as Comparison

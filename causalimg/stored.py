@@ -15,8 +15,8 @@ from torch import Tensor
 
 
 class Stored:
-    """The `rows` of the array in the file at `path`, (n, ...), in their order; by default all. On the CPU. `told`: a digest of the
-    file, where one is known.
+    """The `rows` of the array in the file at `path`, (n, ...), in their order; by default all. `told`: a digest of the file,
+    where one is known.
 
     Raises ValueError for a file that holds no array, or one of objects.
     """

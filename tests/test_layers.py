@@ -49,6 +49,7 @@ LAYERS = (
     "storage",
     "propagation",
     "values",
+    "stored",
     "graph",
     "errors",
 )

@@ -1,7 +1,10 @@
 """A folder of images plus a CSV file becomes a table for a graph, or an error that says everything that is wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +15,7 @@ from causalimg.data.arrays import Normalise
 from causalimg.data.csv_file import CsvFile
 from causalimg.data.frame import Fit
 from causalimg.data.limits import USUAL, Limits
+from causalimg.data.on_disk import store_table
 from causalimg.data.preprocessing import Preprocessing
 from causalimg.data.problems import Problems
 from causalimg.data.scanner import Scanner, spacings
@@ -23,6 +27,7 @@ from causalimg.errors import check_known, unknown, wrong_kind
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
 from causalimg.graph.quantities import PIXELS
 from causalimg.readers import Reader, ReaderSet
+from causalimg.training.counting import Counting
 from causalimg.values import by_name
 
 MASKS, FILES = "masks", "files"
@@ -48,6 +53,8 @@ def read_table(
     pixel_size: str | None = None,
     fields: Sequence[str] = (),
     limits: Limits = USUAL,
+    store: str | Path | None = None,
+    workers: int = 0,
 ) -> Table:
     """The table of `graph` that a CSV file (UTF-8, commas, names in the first line) and its images hold.
 
@@ -86,6 +93,10 @@ def read_table(
         Fields of DICOM headers, such as ``("PatientSex",)``, that become extra columns. Nothing else of a header is kept.
     limits
         How much a file may hold and where it may lie; what is beyond is refused, and the error says how to raise it.
+    store
+        A folder for images and masks, which are read from there row by row, so that they need not fit into memory. Files are read
+        once, in so many processes as `workers` says (0: in this one); the same call goes on where it was cut short, and reads
+        none again. See `store_table`.
 
     Raises TableError with everything that is wrong in the files, and the lines where it is; nothing is dropped. Raises
     ValueError or TypeError on arguments that can't be right, and ImportError where NIfTI or DICOM need a package. Warns of
@@ -108,16 +119,42 @@ def read_table(
     values = files.numbers()
     sources = files.sources(structures, reader_set)
     how = Preprocessing(normalise=normalise, slices=slices, fit=fit, spacing=spacing)
-    scanning = Scanning(files.variable, how, structures)
-    folders = Path(csv).parent if images is None else Path(images), None if masks is None else Path(masks)
-    scans = files.scans(*folders, scanning, spacing, fields)
+    scanner = files.scanner(Scanning(files.variable, how, structures))
+    of_images = scanner.source("images", Path(csv).parent if images is None else Path(images), files.file_names, fields)
+    of_masks = None if masks is None else scanner.source("masks", Path(masks), files.file_names)
+    sizes = spacings(files.csv, spacing, files.problems)
+
+    def part(rows: range, advance: Callable[[], None] = lambda: None) -> Table:
+        """What is read of these rows."""
+        own = files if store is None else files.anew()
+        scans = own.scanner(scanner.scanning).read(of_images, of_masks, sizes, rows, advance)
+        own.problems.check()
+        in_mm = own.variable.spacing is not None and all(scan.pixel for scan in scans)
+        read = replace(own.table(values, scans, structures, fields), preprocessing=how.over(in_mm=in_mm))
+        table = _filled(read, sources, reader_set)
+        own.check_filled(table)
+        own.problems.check()
+        return table
+
+    n = len(files.csv)
+    if store is None:
+        with Counting(f"reading {csv}", n, "rows") as counting:
+            return part(range(n), counting.advance)
     files.problems.check()
-    in_mm = files.variable.spacing is not None and all(scan.pixel for scan in scans)
-    read = replace(files.table(values, scans, structures, fields), preprocessing=how.over(in_mm=in_mm))
-    table = _filled(read, sources, reader_set)
-    files.check_filled(table)
-    files.problems.check()
-    return table
+    parts = [partial(part, range(n)[start : start + PART]) for start in range(0, n, PART)]
+    about = {
+        "graph": graph.to_data(),
+        "csv": sha256(Path(csv).read_bytes()).hexdigest(),
+        "files": [str(images), str(masks)],
+        "how": how.to_data(),
+        "columns": dict(columns or {}),
+        "others": [list(structures), pixel_size, list(fields), [reader.describe() for reader in readers]],
+    }
+    return store_table(store, parts, workers=workers, about=about)
+
+
+PART = 256
+"""So many rows are read at once of a table that is kept on disk."""
 
 
 class _Files:
@@ -212,14 +249,15 @@ class _Files:
                     where, "column", f"the file has a column {name!r} already: call one of them otherwise"
                 )
 
-    def scans(
-        self, images: Path, masks: Path | None, scanning: Scanning, spacing: str | None, fields: Sequence[str]
-    ) -> list[Scan]:
-        """What there is of each row: several of a volume."""
-        scanner = Scanner(scanning, self.csv, self.problems, self.limits, self.image, self._counts)
-        of_images = scanner.source("images", images, self.file_names, fields)
-        of_masks = None if masks is None else scanner.source("masks", masks, self.file_names)
-        return scanner.read(of_images, of_masks, spacings(self.csv, spacing, self.problems))
+    def anew(self) -> "_Files":
+        """The same, with no problem so far."""
+        other = copy(self)
+        other.problems = Problems(self.problems.path)
+        return other
+
+    def scanner(self, scanning: Scanning) -> Scanner:
+        """What reads the files of its rows."""
+        return Scanner(scanning, self.csv, self.problems, self.limits, self.image, self._counts)
 
     @property
     def _counts(self) -> str | None:

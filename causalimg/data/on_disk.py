@@ -1,5 +1,6 @@
 """Tables that don't fit into memory: made part by part, in parallel, kept in a folder, and read from there row by row."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -8,9 +9,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from causalimg.data.preprocessing import Preprocessing
+from causalimg.data.problems import TableError, joined
 from causalimg.data.store import Store, lines_of, stored_columns
 from causalimg.data.table import Table
-from causalimg.errors import check_known, located
+from causalimg.errors import check_known, located, warn
 from causalimg.graph import Graph
 from causalimg.stored import Stored
 from causalimg.training.counting import Counting
@@ -41,24 +43,28 @@ def store_table(
 
 
 def _fill(store: Store, parts: Sequence[Part], workers: int) -> None:
-    done, first = len(store.parts), None
-    loader = DataLoader(_Parts(parts[done:]), batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None)
-    with Counting(f"storing {store.folder}", len(parts), "parts") as counting:
-        counting.advance(done)
-        for made in loader:
-            if isinstance(made, Exception):
-                raise made
-            with located(f"the part after row {store.rows}"):
-                _write(store, made)
-            first = made
+    todo = parts[len(store.parts) :]
+    made = DataLoader(_Parts(todo), batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None)
+    failed: list[TableError] = []
+    with Counting(f"storing {store.folder}", len(todo), "parts") as counting:
+        for table, told in made:
+            for message in told:
+                warn(message)
+            if isinstance(table, TableError):
+                failed.append(table)
+            elif isinstance(table, Exception):
+                raise table
+            elif not failed:
+                with located(f"the part after row {store.rows}"):
+                    _write(store, table)
             counting.advance()
-    last = parts[-1]() if first is None else first
-    how = {"graph": last.graph.to_data(), "filled": dict(last.filled), "preprocessing": last.preprocessing.to_data()}
-    store.finish(how)
+    if failed:
+        raise joined(failed[0].path, [problem for error in failed for problem in error.problems])
+    store.finish({})
 
 
 class _Parts(Dataset[Any]):
-    """Each of `parts`, made; or the error that it raised, which another process couldn't raise as it is."""
+    """Each of `parts`, made, or the error that it raised; and of what it warned: another process could do neither here."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = parts
@@ -66,11 +72,14 @@ class _Parts(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, number: int) -> Table | Exception:
-        try:
-            return self.parts[number]()
-        except Exception as error:
-            return error
+    def __getitem__(self, number: int) -> tuple[Table | Exception, list[str]]:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                made: Table | Exception = self.parts[number]()
+            except Exception as error:
+                made = error
+        return made, [str(one.message) for one in told]
 
 
 def _write(store: Store, table: Table) -> None:
@@ -82,7 +91,13 @@ def _write(store: Store, table: Table) -> None:
     named |= {f"masks.{name}": mask for name, mask in table.masks.items()}
     if store.parts and store.parts[0]["digests"].keys() != named.keys():
         raise ValueError(f"it has {', '.join(named)}, those before have {', '.join(store.parts[0]['digests'])}")
-    texts = {"extra": {name: list(column) for name, column in table.extra.items()}, "lines": list(table.lines)}
+    texts = {
+        "graph": table.graph.to_data(),
+        "extra": {name: list(column) for name, column in table.extra.items()},
+        "lines": list(table.lines),
+        "filled": dict(table.filled),
+        "preprocessing": table.preprocessing.to_data(),
+    }
     store.write(named, texts)
 
 
@@ -98,11 +113,12 @@ def load_table(folder: str | Path) -> Table:
     if "finished" not in lines[-1]:
         raise ValueError(f"{folder} was not finished: what wrote it goes on when it is called again")
     with located(str(folder)):
-        return _loaded(folder, lines[1:-1], lines[-1]["finished"])
+        return _loaded(folder, lines[1:-1])
 
 
-def _loaded(folder: Path, parts: list[dict[str, Any]], how: Mapping[str, Any]) -> Table:
-    graph, found = Graph.from_data(how["graph"]), stored_columns(folder, parts)
+def _loaded(folder: Path, parts: list[dict[str, Any]]) -> Table:
+    last, found = parts[-1]["texts"], stored_columns(folder, parts)
+    graph = Graph.from_data(last["graph"])
     named = {name: column for name, column in found.items() if name.startswith("values.")}
     values = {name.removeprefix("values."): _held(column) for name, column in named.items()}
     check_known("variable", values, graph)
@@ -110,7 +126,9 @@ def _loaded(folder: Path, parts: list[dict[str, Any]], how: Mapping[str, Any]) -
     texts = [part["texts"] for part in parts]
     extra = {name: [cell for part in texts for cell in part["extra"][name]] for name in texts[0]["extra"]}
     lines = [line for part in texts for line in part["lines"]]
-    return Table(graph, values, masks, extra, how["filled"], lines, Preprocessing.from_data(how["preprocessing"]))
+    ways = [Preprocessing.from_data(part["preprocessing"]) for part in texts]
+    how = ways[-1].over(in_mm=all(way.in_mm for way in ways))
+    return Table(graph, values, masks, extra, last["filled"], lines, how)
 
 
 def _held(column: Stored) -> Tensor:

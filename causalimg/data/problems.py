@@ -4,7 +4,7 @@ A problem is one distinct mistake with the lines of the CSV file it was made on,
 that say ``Female`` are one problem, not four hundred.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -48,6 +48,14 @@ class TableError(ValueError):
             lines += listed[:SHOWN] + ([f"{where}: ... and {more} more like these"] if more > 0 else [])
         count = "a problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         return "\n  ".join([f"{self.path}: {count}", *lines])
+
+
+def joined(path: Path | str, problems: Iterable[Problem]) -> TableError:
+    """One error of all `problems`, each once, with all of its lines."""
+    found: dict[tuple[str, str, str, str], list[int]] = {}
+    for one in problems:
+        found.setdefault((one.where, one.kind, one.what, one.counted), []).extend(one.lines)
+    return TableError(path, [Problem(*key[:3], tuple(dict.fromkeys(lines)), key[3]) for key, lines in found.items()])
 
 
 class Problems:

@@ -1,6 +1,6 @@
 """All images and masks of a table, read row by row; whatever is wrong with one is noted, and the next is read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -18,7 +18,6 @@ from causalimg.data.spelling import plain
 from causalimg.data.volumes import Picture, Volume
 from causalimg.errors import unknown, warn
 from causalimg.graph import Continuous
-from causalimg.training.counting import Counting
 
 LEAST_MM = 1e-6
 LOST = 0.01
@@ -45,18 +44,19 @@ class Scanner:
 
     def source(self, kind: str, path: Path, names: Sequence[str] | None, fields: Sequence[str] = ()) -> Source:
         """Where the `kind` (images or masks) of each row is; None, and noted, where that is nowhere."""
-        self._check_memory(len(self.csv))
         return source_of(kind, path, names, self.csv.lines, self.problems, self.limits, fields)
 
-    def read(self, images: Source, masks: Source, spacings: Sequence[float | None]) -> list[Scan]:
-        """What there is of each row: several of a volume. Warns of structures that lie beyond their image."""
+    def read(
+        self, images: Source, masks: Source, spacings: Sequence[float | None], rows: range, advance: Callable[[], None]
+    ) -> list[Scan]:
+        """What there is of each of `rows`: several of a volume. Warns of structures that lie beyond their image."""
+        self._check_memory(len(rows))
         found: list[Scan] = []
-        with Counting(f"reading {self.problems.path}", len(spacings), "rows") as counting:
-            for row, spacing in enumerate(spacings):
-                image, labels = self._open(images, "images", row), self._open(masks, "masks", row)
-                found += self._scans(row, image, labels, spacing)
-                self._check_memory(len(found))
-                counting.advance()
+        for row in rows:
+            image, labels = self._open(images, "images", row), self._open(masks, "masks", row)
+            found += self._scans(row, image, labels, spacings[row])
+            self._check_memory(len(found))
+            advance()
         self._warn_of_lost(found)
         return found
 

@@ -117,7 +117,7 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 def stored_columns(folder: Path, parts: list[dict[str, Any]]) -> dict[str, Stored]:
-    """The columns of a finished store by name. Raises ValueError for a file that is missing, or holds other than its parts say."""
+    """The columns of a finished store by name. Raises ValueError for a file that is missing, or has other rows than its parts."""
     rows, found = sum(part["rows"] for part in parts), {}
     for name in parts[0]["digests"]:
         told = sha256("".join(part["digests"][name] for part in parts).encode()).hexdigest()
