@@ -11,8 +11,8 @@ from causalimg.data import Slices as Slices
 from causalimg.data import Table as Table
 from causalimg.data import TableError as TableError
 from causalimg.data import Window as Window
-from causalimg.data import phantoms as phantoms
 from causalimg.data import load_table as load_table
+from causalimg.data import phantoms as phantoms
 from causalimg.data import read_table as read_table
 from causalimg.data import store_table as store_table
 from causalimg.effects import Effects as Effects

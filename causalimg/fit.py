@@ -12,11 +12,12 @@ from causalimg.errors import check_kind, unknown, warn
 from causalimg.graph import Graph
 from causalimg.mechanisms.mechanism import Abduction, Likelihood, MaximumLikelihood, Mechanism, Values
 from causalimg.readers.augment import Pose
+from causalimg.stored import Stored
 from causalimg.training.history import Destination, History
 from causalimg.training.loop import train
 from causalimg.training.randomness import seeded
 from causalimg.training.recipe import Recipe
-from causalimg.values import World, digests, in_batches
+from causalimg.values import World, count_rows, digests, in_batches
 
 
 class FitStep(nn.Module):
@@ -143,7 +144,8 @@ def fit_mechanism(
     columns = {k: data[k] for k in family}
     weights = {} if mechanism.fitted else began(mechanism)  # what was fitted before begins where that ended
     _mark(mechanism, "fitted", 0)  # until it is over
-    mechanism.prepare(columns[name], {k: columns[k] for k in mechanism.parents})
+    some = prepared_on(columns)
+    mechanism.prepare(some[name], {k: some[k] for k in mechanism.parents})
     history, trained = History(), mechanism.unwrapped
     if next(trained.parameters(), None) is not None:
         held_out = None if val is None else {k: val[k] for k in family}
@@ -169,6 +171,19 @@ def fit_mechanism(
             )
     _mark(mechanism, "fitted", 1)
     return history
+
+
+PREPARED = 4096
+"""On so many rows a mechanism is prepared where columns are on disk."""
+
+
+def prepared_on(columns: World) -> World:
+    """All rows; where some are on disk, at most `PREPARED`, spread over all, in memory."""
+    if not any(isinstance(column, Stored) for column in columns.values()):
+        return columns
+    n = count_rows(columns)
+    rows = torch.linspace(0, n - 1, min(n, PREPARED), dtype=torch.float64).long()
+    return {name: column[rows] for name, column in columns.items()}
 
 
 def began(mechanism: Mechanism) -> dict[str, Any]:

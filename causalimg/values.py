@@ -95,12 +95,15 @@ def column(name: str, variable: Variable, value: Any, device: torch.device | str
 
 
 def numbers(what: str, given: Any, allowed: str = "numbers") -> Tensor:
-    """`given`, a number, list, array or tensor of real numbers or truth values, as a dense tensor without a gradient.
+    """`given`, a number, list, array or tensor of real numbers or truth values, as a dense tensor without a gradient; a column on
+    disk as one in memory.
 
     Raises TypeError for anything else, which calls it `what`, and says what is `allowed`.
     """
     if isinstance(given, MaskedArray):
         raise TypeError(f"{what}: a masked array hides what is missing: fill it, or leave its rows out")
+    if isinstance(given, Stored):
+        return given[:]
     try:
         tensor = torch.as_tensor(float64(given) if isinstance(given, float) else given)
     except (TypeError, ValueError, RuntimeError, OverflowError):

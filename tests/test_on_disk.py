@@ -231,3 +231,35 @@ def test_warnings_reach_the_user(scans, workers):
         warnings.simplefilter("always")
         ci.read_table(*where, **how, store=scans / "store", workers=workers)
     assert sum("lies beyond the declared image" in str(one.message) for one in told) == 4
+
+
+@pytest.mark.filterwarnings("ignore:the image hardly", "ignore:the guide", "ignore:.*the bound")
+@pytest.mark.parametrize("image", [ci.HVAE(widths=(4, 8), latents=(0, 2)), ci.FlowMatching(widths=(4, 4), steps=2)])
+def test_fine_tuning_from_disk(stored, in_memory, image):
+    def learnt(table):
+        model = ci.compile(HEART.graph, x=image)
+        model.fit(table, **RECIPES)
+        guide = ci.Segmentor.unet(("lv",), width=4)
+        model.finetune(table, table.rows(range(9)), guidance=guide, recipe=ci.Recipe(steps=3, batch=4))
+        return torch.cat([value.flatten().float() for value in model.mechanisms["x"].state_dict().values()])
+
+    apart = (learnt(stored) - learnt(in_memory)).abs().max()
+    assert apart < (1e-2 if isinstance(image, ci.FlowMatching) else 1e-4)  # of which the noise is drawn anew at each step
+
+
+def test_readers_and_judgement_take_them(stored, in_memory):
+    def read(table, masks):
+        reader = ci.Segmentor.unet(("lv",), width=4)
+        reader.fit(table["x"], {"lv": masks}, recipe=ci.Recipe(steps=2, batch=4))
+        return reader
+
+    one = read(stored, stored.masks["lv"])
+    other = read(in_memory, torch.cat([rows(seed).masks["lv"] for seed in range(4)]))
+    for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    model = ci.compile(HEART.graph, x=ci.HVAE(widths=(4, 8), latents=(0, 2)))
+    model.fit(in_memory, **RECIPES)
+    reports = [ci.evaluate(model, table, one, variables=["lv_area"], n=8, allow_weak=True) for table in (stored, in_memory)]
+    assert str(reports[0]) == str(reports[1])
+    assert stored.describe().numbers["age"] == in_memory.describe().numbers["age"]
+    stored.check_apart("patient", "patient")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from causalimg.errors import imported
 from causalimg.graph import Categorical, Graph, Variable
+from causalimg.stored import Stored
 from causalimg.viz.curves import draw_columns
 
 PARTS = ("least", "5 %", "median", "95 %", "most", "mean", "spread")
@@ -79,8 +80,13 @@ class Description:
         return draw_columns(numbers, self.levels, units=self.units, path=path)
 
 
+SOME = 1000
+
+
 def described(graph: Graph, values: Mapping[str, Tensor], rows: int, filled: Mapping[str, str]) -> Description:
-    """A table of so many `rows`, with these `values` by variable."""
+    """A table of so many `rows`, with these `values` by variable. Of a column on disk `SOME` rows count, spread over all."""
+    spread = torch.linspace(0, max(0, rows - 1), min(rows, SOME), dtype=torch.float64).long()
+    values = {name: one[spread] if isinstance(one, Stored) else one for name, one in values.items()}
     scalars = {name: one.double() for name, one in values.items() if not graph[name].value_shape}
     return Description(
         rows=rows,

@@ -30,7 +30,7 @@ class Picturing:
     """
 
     def __init__(self, step: GuidedStep, held: Held) -> None:
-        first = map_tensors(lambda value: value[:BATCH], held)
+        first = step.seen_by_all(map_tensors(lambda value: value[:BATCH], held))
         with seeded(0, first.values[step.image].device):
             world, moved = step.intervene(first.values)
         self._said = [name for name in moved if not step.scm.graph[name].value_shape]

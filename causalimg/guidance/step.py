@@ -29,6 +29,7 @@ from causalimg.readers import Reader
 from causalimg.readers.reader_set import outlines, readers_of
 from causalimg.region import Region
 from causalimg.scm import SCM
+from causalimg.stored import Stored
 from causalimg.training.randomness import seeded
 from causalimg.values import World, in_batches
 
@@ -143,11 +144,27 @@ class GuidedStep(nn.Module):
 
     def _held(self, values: World) -> Held:
         images = values[self.image]
+        if isinstance(images, Stored):  # looked at batch by batch, when it is its turn
+            return Held(values, (), {}, {}, self._fitted(values), ())
         readings = in_batches(self.guides.factual, images, BATCH)
-        fitted = {} if self.constraint is None else {LOSS: row_losses(self.mechanism, self.image, values)}
         outlined = in_batches(self.guides.outlines, images, BATCH)
         changeable = in_batches(lambda part: self.guides.changeable(part, self.image), images, BATCH)
-        return Held(values, readings, outlined, changeable, fitted, self._noise(values))
+        return Held(values, readings, outlined, changeable, self._fitted(values), self._noise(values))
+
+    def _fitted(self, values: World) -> World:
+        return {} if self.constraint is None else {LOSS: row_losses(self.mechanism, self.image, values)}
+
+    @torch.no_grad()
+    def seen_by_all(self, batch: Held) -> Held:
+        """`batch` with what guides see in it: of rows on disk that was not held."""
+        if batch.readings:
+            return batch
+        images = batch.values[self.image]
+        return batch._replace(
+            readings=self.guides.factual(images),
+            outlines=self.guides.outlines(images),
+            changeable=self.guides.changeable(images, self.image),
+        )
 
     def _noise(self, values: World) -> tuple[Noise, ...]:
         if self.constraint is not None or not self.mechanism.unwrapped.abducts_once:
@@ -159,6 +176,7 @@ class GuidedStep(nn.Module):
         return Seen(values[self.image], self.scm.parents(values, self.image))
 
     def forward(self, batch: Held) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = self.seen_by_all(batch)
         u, fitted = self.abduct(batch)
         imagined = self.imagine(batch, u)
         losses = {term.label: term.weight * self._mean(term, imagined) for term in self.terms}
