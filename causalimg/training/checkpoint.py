@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from causalimg import storage
+from causalimg.training.processes import is_first
 
 MINUTES = 5.0
 """A checkpoint is at most so old where rows are logged more often; else as old as the last validation or row."""
@@ -102,7 +103,7 @@ class Checkpoint:
 
     def write(self, step: int) -> None:
         """Write what the parts are now, after `step`."""
-        if self._folder is None:
+        if self._folder is None or not is_first():
             return
         tensors = {
             f"{part}/{name}": v.clone() for part, one in self._parts.items() for name, v in one.tensors().items()

@@ -5,6 +5,7 @@ weights, where it was best.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from causalimg.training.checkpoint import Checkpoint, Moved, Randomness
 from causalimg.training.history import Destination, Draw, History, Recorder
 from causalimg.training.optimiser import Average, Learner, train_mode
+from causalimg.training.processes import SharedDraws, launched
 from causalimg.training.progress import progress, say
 from causalimg.training.randomness import batches, check_columns, seeded
 from causalimg.training.recipe import Recipe, learning_rate
@@ -53,7 +55,10 @@ def train(
     as soon as it is made and, as often as is validated, under the same conditions, the picture that `draw` draws.
 
     `checkpoint`: a folder, in which what training goes on from is written about ten times, and every five minutes; what it holds
-    is gone on with. (None is written where several devices train.) `about`, plain JSON data, says what is being trained.
+    is gone on with. `about`, plain JSON data, says what is being trained.
+
+    Where a launcher started several processes (``torchrun``), each has its share of every batch, and all of them train what one
+    would: see `processes`. The first validates, logs, and writes checkpoints.
 
     After Ctrl-C `step` keeps the best weights so far; after an error it has those that it came with. A log that is there already
     is set aside.
@@ -69,7 +74,7 @@ def train(
     logged, validated = _due(recipe)
     with (
         _borrowed(step),
-        seeded(seed + fabric.global_rank, fabric.device),
+        seeded(seed, fabric.device),
         progress(label, recipe.steps, show=fabric.is_global_zero) as advance,
     ):
         learner = Learner(fabric, step, recipe)
@@ -79,7 +84,7 @@ def train(
         stream = partial(batches, data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
         known = {"label": label, "seed": seed, "recipe": recipe.model_dump(mode="json"), **(about or {})}
         saved = Checkpoint(
-            checkpoint if fabric.world_size == 1 else None,
+            checkpoint,
             known,
             moved=Moved(step),
             learner=learner,
@@ -92,7 +97,9 @@ def train(
             done = saved.resume()
             recorder.begin()
             for t, batch in enumerate(islice(stream(done), recipe.steps - done), start=done + 1):
-                recorder.count(*learner.learn(t, batch), samples=count_rows(batch))
+                with SharedDraws(count_rows(batch), fabric.global_rank, fabric.world_size):
+                    learnt = learner.learn(t, batch)
+                recorder.count(*learnt, samples=count_rows(batch))
                 average.update()
                 if t in logged:
                     row = recorder.row(t, patience=min(HOPELESS, recipe.steps)) | {"lr": learning_rate(recipe, t)}
@@ -125,7 +132,7 @@ class Selection:
         if self._validate is None:
             return {}
         with self._averaged(seed):
-            value = float(self._fabric.broadcast(self._validate()))  # the same for all processes
+            value = float(self._fabric.broadcast(self._validate() if self._fabric.is_global_zero else 0.0))
         if value < self._best:
             self._best, self._kept = value, [tensor.clone() for tensor in self._average.mean]
         return {"val": value}
@@ -201,10 +208,15 @@ def _borrowed(step: nn.Module) -> Iterator[None]:
 def _launch(recipe: Recipe) -> "Fabric":
     from lightning_fabric import Fabric  # takes two seconds to import
 
+    many = launched() > 1
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    where: dict[str, Any] = {"devices": recipe.devices, "strategy": recipe.strategy}
+    where |= {"devices": local, "num_nodes": launched() // local} if many else {}
+    where |= {"strategy": "ddp_find_unused_parameters_true"} if many and recipe.strategy == "auto" else {}
     try:
-        fabric = Fabric(accelerator=recipe.accelerator, devices=recipe.devices, strategy=recipe.strategy)
+        fabric = Fabric(accelerator=recipe.accelerator, **where)
     except (ImportError, RuntimeError, TypeError, ValueError) as error:
-        where = f"accelerator={recipe.accelerator!r}, devices={recipe.devices!r}, strategy={recipe.strategy!r}"
-        raise ValueError(f"{where}: {error}") from error
+        said = f"accelerator={recipe.accelerator!r}, devices={recipe.devices!r}, strategy={recipe.strategy!r}"
+        raise ValueError(f"{said}: {error}") from error
     fabric.launch()
     return fabric

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from causalimg.training.history import Row
+from causalimg.training.processes import is_first
 
 HIDDEN = frozenset({"step", "seconds", "samples_per_second", "lr", "grad_norm"})
 
@@ -26,7 +27,7 @@ Advance = Callable[[int, Sequence[Row]], None]
 
 def console() -> Console:
     """Where it is said how far something is."""
-    return Console(stderr=True, quiet=QUIET.get())
+    return Console(stderr=True, quiet=QUIET.get() or not is_first())
 
 
 @contextmanager

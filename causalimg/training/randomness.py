@@ -15,6 +15,7 @@ from torch import Tensor
 
 from causalimg.errors import as_seed
 from causalimg.stored import Stored
+from causalimg.training.processes import share
 from causalimg.values import AnyNest, Nest, count_rows, leaves, map_tensors
 
 
@@ -42,12 +43,14 @@ def check_columns(data: Nest, label: str, least: int) -> None:
 def batches(
     data: AnyNest, size: int, device: torch.device, seed: int, rank: int, ranks: int, done: int = 0
 ) -> Iterator[AnyNest]:
-    """Batches on `device`, for ever, without the first that are `done`: each epoch is a new permutation, shared out among
-    `ranks` processes.
+    """What process `rank` of `ranks` has of batches of `size`, on `device`, for ever, without the first that are `done`: each epoch
+    is a new permutation.
 
-    Rows that don't fill a batch of `size` wait for a later epoch; where there are fewer, all of them are the batch. Of what is on
-    disk the next batches are read while one is used.
+    Rows that don't fill a batch wait for a later epoch; where there are fewer, all of them are the batch (or as many as can be
+    shared out). Of what is on disk the next batches are read while one is used. Raises ValueError where a batch can't be shared
+    out.
     """
+    share(size, ranks)
     store = device if fits(data, device) else torch.device("cpu")
     data = map_tensors(lambda column: column.to(store), data)
     on_disk = any(isinstance(column, Stored) for _, column in leaves(data))
@@ -56,13 +59,12 @@ def batches(
 
 
 def _orders(rows: int, size: int, store: torch.device, seed: int, rank: int, ranks: int) -> Iterator[Tensor]:
-    """The rows of each batch."""
-    each = rows // ranks
-    size = min(size, each)
+    """The rows of each batch that a process has."""
+    size = min(size, rows // ranks * ranks)
     generator = torch.Generator().manual_seed(seed)
     while True:
-        order = torch.randperm(rows, generator=generator).to(store)[rank::ranks]
-        yield from order[: each // size * size].reshape(-1, size).unbind()
+        order = torch.randperm(rows, generator=generator).to(store)[: rows // size * size]
+        yield from order.reshape(-1, size)[:, rank::ranks].unbind()
 
 
 AHEAD = 3
