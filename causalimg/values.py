@@ -171,7 +171,7 @@ def leaves(nest: Nest, path: str = "") -> Iterator[tuple[str, Tensor]]:
     Raises TypeError for a part that is neither a tensor nor a mapping or tuple.
     """
     if isinstance(nest, Tensor | Stored):
-        yield path, cast(Tensor, nest)
+        yield path, nest
         return
     if isinstance(nest, Mapping):
         parts: Iterable[tuple[Any, Nest]] = nest.items()

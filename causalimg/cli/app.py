@@ -11,6 +11,7 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from causalimg.cli.asking import Asking, ask
+from causalimg.cli.devices import TogetherError
 from causalimg.cli.many import Rows, ask_many
 from causalimg.cli.road import LARGEST, Road, described
 from causalimg.cli.sweep import sweep
@@ -28,6 +29,7 @@ INTERRUPTED = 130
 
 Source = Annotated[str, typer.Argument(help="A study.yaml; or a phantom: heart, chest, vessel.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Another setting of it, such as steps=100.")]
+Devices = Annotated[int, typer.Option(min=1, help="So many processes, each on a device of its own, share every step.")]
 Out = Annotated[Path | None, typer.Option(help="The folder of what is trained, and of figures, tables and pages.")]
 
 Model = Annotated[Path, typer.Argument(help="A folder that model.save made.")]
@@ -58,7 +60,7 @@ def plainly(name: str) -> Iterator[None]:
     warnings.showwarning = show
     try:
         yield
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, TogetherError) as error:
         said = str(error)
         if isinstance(error, OSError) and error.filename:
             said = f"{error.filename}: {error.strerror}"  # without its number
@@ -149,9 +151,11 @@ def check(source: Source, changes: Changes = None) -> None:
 
 
 @command("fit")
-def fit(source: Source, changes: Changes = None, out: Out = None) -> None:
+def fit(source: Source, changes: Changes = None, out: Out = None, devices: Devices = 1) -> None:
     """Train what a study needs up to the fitted models, a folder each. Cut short, the same command goes on."""
     road = Road.of(source, changes or (), out)
+    if road.shared(devices):
+        return
     for seed in road.seeds:
         typer.echo(f"The fitted model: {road.fit(seed)}")
 
@@ -162,9 +166,12 @@ def finetune(
     guide: Annotated[str, typer.Option(help="regressor, segmentor or classifier.")] = "segmentor",
     changes: Changes = None,
     out: Out = None,
+    devices: Devices = 1,
 ) -> None:
     """Fine-tune the fitted models under a guide, fitting them first if need be. Cut short, the same command goes on."""
     road = Road.of(source, changes or (), out)
+    if road.shared(devices):
+        return
     for seed in road.seeds:
         typer.echo(f"The fine-tuned model: {road.finetune(guide, seed)}")
 

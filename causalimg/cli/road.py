@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from causalimg.cards import CARD, About, card
+from causalimg.cli.devices import together
 from causalimg.data import phantoms
 from causalimg.data.description import numbers_of, ranged
 from causalimg.errors import check_known
@@ -46,6 +47,11 @@ class Road:
             given["methods"] = given["methods"].split(",")
         of = _of_file if Path(source).suffix in SUFFIXES else _of_phantom
         return of(source, list(changes), out, **given)
+
+    def shared(self, devices: int) -> bool:
+        """Whether so many processes have done it all together, of which this is none."""
+        self._trainer()  # what is written down before training is there for all
+        return together(devices)
 
     def fit(self, seed: int) -> Path:
         """Train the fitted model of `seed`; returns its folder."""

@@ -16,6 +16,7 @@ from causalimg.readers.neural import NeuralReader
 from causalimg.storage import SPEC
 from causalimg.study.loggers import check_loggers, loggers
 from causalimg.study.plan import Plan, Rows, Study
+from causalimg.training.processes import is_first, wait_for_others
 from causalimg.training.recipe import accelerator
 
 R = TypeVar("R", bound=NeuralReader)
@@ -57,8 +58,7 @@ class Trainer:
         checkpoint = folder / "checkpoint"
         if not (folder / SPEC).exists():
             made = self._fitted(seed, checkpoint) if method == "none" else self._finetuned(method, seed, checkpoint)
-            made.save(folder)
-            shutil.rmtree(checkpoint, ignore_errors=True)  # there is none where several devices train
+            _keep(made, folder)
         return CausalModel.load(folder).to(self.device)
 
     def _fitted(self, seed: int, checkpoint: Path) -> CausalModel:
@@ -120,9 +120,16 @@ class Trainer:
         how: dict[str, Any] = {"recipe": self.plan.recipes["readers"], "augment": augment, "seed": 0 if guides else 1}
         with loggers(self.log, self.out, name) as log:
             made.fit(*of, **how, log=log, checkpoint=folder / "checkpoint")
+        _keep(made, folder)
+        return made.to(self.device)
+
+
+def _keep(made: CausalModel | Reader, folder: Path) -> None:
+    """Save what several processes may have trained together, once, and forget its checkpoint."""
+    if is_first():
         made.save(folder)
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-        return made.to(self.device)
+    wait_for_others()
 
 
 def _columns(rows: Rows, names: Iterable[str]) -> dict[str, Tensor]:

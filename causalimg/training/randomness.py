@@ -43,8 +43,8 @@ def check_columns(data: Nest, label: str, least: int) -> None:
 def batches(
     data: AnyNest, size: int, device: torch.device, seed: int, rank: int, ranks: int, done: int = 0
 ) -> Iterator[AnyNest]:
-    """What process `rank` of `ranks` has of batches of `size`, on `device`, for ever, without the first that are `done`: each epoch
-    is a new permutation.
+    """What process `rank` of `ranks` has of batches of `size`, on `device`, for ever, without the first that are `done`: each
+    epoch is a new permutation.
 
     Rows that don't fill a batch wait for a later epoch; where there are fewer, all of them are the batch (or as many as can be
     shared out). Of what is on disk the next batches are read while one is used. Raises ValueError where a batch can't be shared
