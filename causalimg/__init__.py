@@ -26,6 +26,9 @@ from causalimg.evaluation import effectiveness as effectiveness
 from causalimg.evaluation import evaluate as evaluate
 from causalimg.exploring import explore as explore
 from causalimg.exploring import serve as serve
+from causalimg.generation import Balance as Balance
+from causalimg.generation import balance as balance
+from causalimg.generation import generate as generate
 from causalimg.graph import Area as Area
 from causalimg.graph import Categorical as Categorical
 from causalimg.graph import Centroid as Centroid

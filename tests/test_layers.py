@@ -16,6 +16,7 @@ LAYERS = (
     "study",
     "exploring",
     "cards",
+    "generation",
     "evaluation",
     "conformal",
     "ensemble",

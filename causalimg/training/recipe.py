@@ -24,8 +24,8 @@ class Recipe(Spec):
 
     Handed to what has a recipe of its own (a mechanism, a reader), it overrides the settings that were given, and keeps the rest:
     see `over`. The warm-up takes a quarter of the steps at most.
-    `batch` counts the rows of a step, which several devices share out. `clip` bounds the gradient's norm; a step whose norm is not
-    finite, or above `skip` times `clip`, is skipped and counted. Means are logged every `log_every` steps.
+    `batch` counts the rows of a step, which several devices share out. `clip` bounds the gradient's norm; a step whose norm is
+    not finite, or above `skip` times `clip`, is skipped and counted. Means are logged every `log_every` steps.
     `accelerator`, `devices`, `strategy` and `precision` are Lightning Fabric's. `compile` has torch compile the step first, which
     takes minutes and pays in long runs; where that fails, a message says so and the step runs as it is.
     """

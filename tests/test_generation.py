@@ -1,0 +1,189 @@
+"""Answers in bulk: every row has exactly one, bitwise that of `do`, whoever is killed and however often it is asked."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from strategies import as_if_fitted
+
+import causalimg as ci
+from causalimg.generation import bulk as module
+from causalimg.support import supports_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*hardly occurred together", "ignore:.*hardly follows")
+
+GRAPH = ci.Graph.of(
+    age=ci.Continuous(unit="year", bounds=(0, 110)),
+    finding=ci.Categorical(levels=("none", "pneumonia", "edema")),
+    x=ci.Image(parents=["age", "finding"], shape=(1, 16, 16)),
+)
+N = 25
+
+
+@pytest.fixture(scope="module")
+def table():
+    draw = torch.Generator().manual_seed(0)
+    values = {"age": 20 + 60 * torch.rand(N, generator=draw), "finding": (torch.arange(N) % 7).clamp(max=2)}
+    values |= {"x": torch.rand(N, 1, 16, 16, generator=draw)}
+    return ci.Table(GRAPH, values, extra={"file": [f"{i}.png" for i in range(N)], "patient": ["p"] * N})
+
+
+@pytest.fixture(scope="module")
+def model(table):
+    made = as_if_fitted(ci.compile(GRAPH, x=ci.FlowMatching(widths=(4, 4), steps=2)))
+    made.supports = supports_of(GRAPH, table.values)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(module, "PART", 4)
+
+
+def lines(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pixels(path):
+    return np.asarray(PIL.Image.open(path))
+
+
+def contents(out):
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_each_row_has_one_answer_which_is_that_of_do(model, table, tmp_path):
+    said = lines(ci.generate(model, table, tmp_path / "out", age=ci.shift(10)))
+    assert [int(line["row"]) for line in said] == list(range(N))
+    assert [line["factual file"] for line in said] == table.extra["file"]
+    assert {line["seed"] for line in said} == {"0"}
+    assert torch.allclose(torch.tensor([float(line["asked age"]) for line in said]), table["age"] + 10)
+    for row in (0, 3, 4, 24):
+        model.do(table.rows([row]), age=ci.shift(10)).save(tmp_path / "one")
+        assert np.array_equal(pixels(tmp_path / "out" / said[row]["file"]), pixels(tmp_path / "one" / "0000.png"))
+    assert len({line["file"] for line in said}) == N
+
+
+def test_values_may_be_one_for_each_row(model, table, tmp_path):
+    ages = torch.linspace(30, 70, N)
+    said = lines(ci.generate(model, dict(table.values), tmp_path / "out", kind="npz", age=ages, finding="edema"))
+    assert torch.allclose(torch.tensor([float(line["age"]) for line in said]), ages)
+    assert {line["finding"] for line in said} == {"edema"}
+    with pytest.raises(ValueError, match="age: 3 values, expected one for each of 25 rows"):
+        ci.generate(model, table, tmp_path / "other", age=[1.0, 2.0, 3.0])
+
+
+def test_what_is_there_is_not_made_again(model, table, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    ci.generate(model, table, out, age=50.0)
+    before = contents(out)
+    for part in ("000001", "000005"):
+        for path in (out / "parts" / part).iterdir():
+            path.unlink()
+        (out / "parts" / part).rmdir()
+    (out / "parts" / f"{module.STRAY}left").mkdir()
+    made = []
+    real = module.save_answers
+    monkeypatch.setattr(module, "save_answers", lambda *args: (made.append(1), real(*args)))
+    ci.generate(model, table, out, age=50.0)
+    assert (len(made), contents(out)) == (2, before)
+
+
+def test_other_answers_are_left_alone(model, table, tmp_path):
+    out = tmp_path / "out"
+    ci.generate(model, table, out, age=50.0)
+    before = contents(out)
+    for how in ({"age": 51.0}, {"age": 50.0, "seed": 1}, {"age": 50.0, "kind": "npz"}):
+        with pytest.raises(FileExistsError, match="holds answers to something else"):
+            ci.generate(model, table, out, **how)
+    with pytest.raises(FileExistsError, match="something else"):
+        ci.generate(model, table.rows(range(20)), out, age=50.0)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds something else"):
+        ci.generate(model, table, tmp_path / "mine", age=50.0)
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"agee": 50.0}, "Did you mean 'age'"),
+        ({"age": 500.0}, "age"),
+        ({"age": 50.0, "engine": "rai"}, "Did you mean 'ray'"),
+        ({"age": 50.0, "kind": "pgn"}, "Did you mean 'png'"),
+        ({"age": 50.0, "workers": 0}, "workers"),
+        ({}, ""),
+    ],
+)
+def test_mistakes_are_said_at_once(model, table, tmp_path, how, message):
+    if how:
+        with pytest.raises(ValueError, match=message):
+            ci.generate(model, table, tmp_path / "out", **how)
+    else:
+        with pytest.raises(ValueError, match="no rows"):
+            ci.generate(model, table.rows(range(0)), tmp_path / "out", age=50.0)
+
+
+def test_levels_are_evened_out(table):
+    rows, levels = ci.balance(GRAPH, table, "finding")
+    after = torch.cat([table["finding"], levels]).bincount()
+    assert len(set(after.tolist())) == 1
+    assert (table["finding"][rows] != levels).all()
+    for level in range(3):
+        drawn = rows[levels == level].bincount(minlength=N)
+        others = drawn[table["finding"] != level]
+        assert others.max() - others.min() <= 1
+    assert not torch.equal(ci.balance(GRAPH, table, "finding", seed=1).rows, rows)
+    with pytest.raises(ValueError, match="age has numbers"):
+        ci.balance(GRAPH, table, "age")
+    with pytest.raises(ValueError, match="Did you mean 'finding'"):
+        ci.balance(GRAPH, table, "findin")
+    with pytest.raises(ValueError, match="nothing to even out"):
+        ci.balance(GRAPH, table.where(finding="none"), "finding")
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs ray: pip install 'causalimg[scale]'")
+def test_ray_gives_the_same_though_a_worker_is_killed(model, table, tmp_path):
+    ci.generate(model, table, tmp_path / "here", age=50.0)
+    model.save(tmp_path / "model")
+    torch.save(dict(table.values), tmp_path / "rows.pt")
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import sys, torch, warnings\n"
+        "import causalimg as ci\n"
+        "from causalimg.generation import bulk as module\n"
+        "warnings.simplefilter('ignore')\n"
+        "module.PART = 4\n"
+        "if __name__ == '__main__':\n"
+        "    folder = sys.argv[1]\n"
+        "    model, rows = ci.CausalModel.load(folder + '/model'), torch.load(folder + '/rows.pt')\n"
+        "    ci.generate(model, rows, folder + '/ray', engine='ray', workers=2, age=50.0)\n"
+    )
+    work = subprocess.Popen([sys.executable, script, tmp_path])
+    killed, begun = 0, time.monotonic()
+    while work.poll() is None and time.monotonic() - begun < 240:
+        if not killed and (found := ray_workers()):
+            os.kill(found[0], signal.SIGKILL)
+            killed += 1
+        time.sleep(0.02)
+    assert (work.returncode, killed) == (0, 1)
+    here, there = lines(tmp_path / "here" / "answers.csv"), lines(tmp_path / "ray" / "answers.csv")
+    assert [line["row"] for line in there] == [line["row"] for line in here]
+    for one, other in zip(here, there, strict=True):
+        assert np.array_equal(pixels(tmp_path / "here" / one["file"]), pixels(tmp_path / "ray" / other["file"]))
+    assert not list((tmp_path / "ray" / "parts").glob(f"{module.STRAY}*"))
+
+
+def ray_workers():
+    said = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in said.splitlines() if "ray::" in line and "Maker" in line]
