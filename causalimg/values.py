@@ -219,7 +219,9 @@ def join_rows(nests: list[AnyNest]) -> AnyNest:
 
 def digests(columns: Mapping[str, Tensor]) -> dict[str, str]:
     """Of every column, by name: sixteen hex digits of its type, shape and values."""
-    return {name: column.digest() if isinstance(column, Stored) else _digest(column) for name, column in columns.items()}
+    return {
+        name: column.digest() if isinstance(column, Stored) else _digest(column) for name, column in columns.items()
+    }
 
 
 def in_memory(world: World) -> World:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,6 +14,7 @@ import PIL.Image
 import pytest
 import torch
 from strategies import as_if_fitted
+from test_command_line import run
 
 import causalimg as ci
 from causalimg.generation import bulk as module
@@ -187,3 +189,55 @@ def test_ray_gives_the_same_though_a_worker_is_killed(model, table, tmp_path):
 def ray_workers():
     said = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [int(line.split()[0]) for line in said.splitlines() if "ray::" in line and "Maker" in line]
+
+
+def test_a_table_is_evened_out_by_answers(model, table, tmp_path):
+    said = lines(ci.generate(model, table, tmp_path / "out", even="finding"))
+    answered = torch.tensor([GRAPH["finding"].levels.index(line["finding"]) for line in said])
+    assert len(set(torch.cat([table["finding"], answered]).bincount().tolist())) == 1
+    assert all(line["finding"] != line["factual finding"] for line in said)
+    with pytest.raises(ValueError, match="nothing is set"):
+        ci.generate(model, table, tmp_path / "other")
+
+
+@pytest.fixture
+def say(model, table, tmp_path, monkeypatch, capsys):
+    """The command line, in a folder with the model, a CSV file of pictures, and a table on disk."""
+    monkeypatch.chdir(tmp_path)
+    model.save("model")
+    for i, one in enumerate((255 * table["x"][:, 0]).byte().numpy()):
+        PIL.Image.fromarray(one).save(f"{i}.png")
+    rows = [f"{i}.png,{table['age'][i]:.1f},{GRAPH['finding'].levels[table['finding'][i]]},p{i}" for i in range(N)]
+    (tmp_path / "rows.csv").write_text("\n".join(["file,age,finding,patient", *rows]))
+    return partial(run, monkeypatch, capsys)
+
+
+def test_by_command(say, tmp_path):
+    words = ["generate", "model", "rows.csv", "--do", "age=shift(10)", "--out", "files"]
+    for _ in range(2):
+        code, said = say(*words)
+        assert (code, said.out) == (0, f"{tmp_path}/files/answers.csv names all answers and what they measure\n")
+    found = lines(tmp_path / "files" / "answers.csv")
+    assert [line["factual file"] for line in found] == [f"{i}.png" for i in range(N)]
+    assert {line["patient"] for line in found} == {f"p{i}" for i in range(N)}
+    ci.read_table(GRAPH, "rows.csv", store="stored")
+    assert say("generate", "model", "stored", "--do", "age=shift(10)", "--out", "disk")[0] == 0
+    for one, other in zip(found, lines(tmp_path / "disk" / "answers.csv"), strict=True):
+        assert np.array_equal(pixels(tmp_path / "files" / one["file"]), pixels(tmp_path / "disk" / other["file"]))
+    assert say("generate", "model", "rows.csv", "--balance", "finding", "--out", "even")[0] == 0
+    assert {line["finding"] for line in lines(tmp_path / "even" / "answers.csv")} == {"none", "pneumonia"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--do", "agee=3"], "Did you mean 'age'"),
+        (["--balance", "findin"], "Did you mean 'finding'"),
+        (["--balance", "age"], "age has numbers"),
+        ([], "nothing is set"),
+    ],
+)
+def test_mistakes_by_command(say, words, message, tmp_path):
+    code, said = say("generate", "model", "rows.csv", *words, "--out", "out")
+    assert (code, message in said.err) == (1, True)
+    assert not (tmp_path / "out").exists()

@@ -192,7 +192,9 @@ def scans(tmp_path, monkeypatch):
 
 
 def read(folder: Path, **how):
-    return ci.read_table(SCANS, folder / "scans.csv", folder / "images", masks=folder / "masks", structures=["lv"], **how)
+    return ci.read_table(
+        SCANS, folder / "scans.csv", folder / "images", masks=folder / "masks", structures=["lv"], **how
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -244,7 +246,9 @@ def test_fine_tuning_from_disk(stored, in_memory, image):
         return torch.cat([value.flatten().float() for value in model.mechanisms["x"].state_dict().values()])
 
     apart = (learnt(stored) - learnt(in_memory)).abs().max()
-    assert apart < (1e-2 if isinstance(image, ci.FlowMatching) else 1e-4)  # of which the noise is drawn anew at each step
+    assert apart < (
+        1e-2 if isinstance(image, ci.FlowMatching) else 1e-4
+    )  # of which the noise is drawn anew at each step
 
 
 def test_readers_and_judgement_take_them(stored, in_memory):
@@ -259,7 +263,9 @@ def test_readers_and_judgement_take_them(stored, in_memory):
         assert torch.equal(a, b)
     model = ci.compile(HEART.graph, x=ci.HVAE(widths=(4, 8), latents=(0, 2)))
     model.fit(in_memory, **RECIPES)
-    reports = [ci.evaluate(model, table, one, variables=["lv_area"], n=8, allow_weak=True) for table in (stored, in_memory)]
+    reports = [
+        ci.evaluate(model, table, one, variables=["lv_area"], n=8, allow_weak=True) for table in (stored, in_memory)
+    ]
     assert str(reports[0]) == str(reports[1])
     assert stored.describe().numbers["age"] == in_memory.describe().numbers["age"]
     stored.check_apart("patient", "patient")

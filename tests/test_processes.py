@@ -152,7 +152,9 @@ def test_the_command_line_trains_by_two(monkeypatch, capsys, tmp_path):
 
 def test_what_ended_otherwise_is_said_in_a_line(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["causalimg", "fit", "no such study"])
-    with pytest.raises(TogetherError, match="one of 2 processes failed or was killed, and all ended: the same command goes on"):
+    with pytest.raises(
+        TogetherError, match="one of 2 processes failed or was killed, and all ended: the same command goes on"
+    ):
         together(2)
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert not together(2)

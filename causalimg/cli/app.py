@@ -10,7 +10,9 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
+from causalimg.answers import Format
 from causalimg.cli.asking import Asking, ask
+from causalimg.cli.bulk import generated
 from causalimg.cli.devices import TogetherError
 from causalimg.cli.many import Rows, ask_many
 from causalimg.cli.road import LARGEST, Road, described
@@ -19,6 +21,7 @@ from causalimg.cli.words import apart, settings
 from causalimg.completion import Unknown
 from causalimg.data.frame import Fit
 from causalimg.demo import demo, train
+from causalimg.generation.engines import Engine
 from causalimg.study import EVERY, StudyFile, guessed
 from causalimg.training.progress import QUIET
 
@@ -284,6 +287,37 @@ def do(
         typer.echo(ask(asking, files[0], what, out or Path("counterfactual.png"), as_json))
     else:
         typer.echo(ask_many(asking, rows, what, out or Path("counterfactuals"), as_json))
+
+
+@command("generate")
+def run_generate(
+    model: Model,
+    table: Annotated[Path, typer.Argument(help="A CSV of images (column file); or the folder of a table on disk.")],
+    asked: Annotated[
+        list[str] | None, typer.Option("--do", metavar="NAME=VALUE", help="What is set, as in causalimg do.")
+    ] = None,
+    even: Annotated[
+        str | None, typer.Option("--balance", help="Set its levels so that each is as frequent as any other.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder of the table's files; by default beside it.")] = None,
+    given: Given = None,
+    out: Annotated[Path, typer.Option(help="The folder of the answers; the same command goes on with it.")] = Path(
+        "generated"
+    ),
+    kind: Annotated[Format, typer.Option(help="Of files.")] = "png",
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST)] = 0,
+    engine: Annotated[
+        Engine, typer.Option(help="This process, or workers of Ray (pip install causalimg[scale]).")
+    ] = "here",
+    workers: Annotated[int, typer.Option(min=1, help="Of Ray.")] = 1,
+    fit: Fitted = None,
+    slices: Chosen = None,
+    spacing: Spacing = None,
+) -> None:
+    """An answer for every row of a table, whoever is killed meanwhile: images, and answers.csv."""
+    asking = Asking.of(model, given or (), fit=fit, slices=slices, spacing=spacing)
+    do = settings(asked or (), asking.model.graph)
+    typer.echo(generated(asking, table, images, do, even, out, kind, seed, engine, workers))
 
 
 @command("sweep")

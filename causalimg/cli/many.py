@@ -101,10 +101,15 @@ class Rows:
     def batches(self) -> Iterator["Rows"]:
         """So many at a time as are held at once."""
         for start in range(0, len(self), BATCH):
-            rows = slice(start, start + BATCH)
-            known = {name: column[rows] for name, column in self.known.items()}
-            extra = {name: column[rows] for name, column in self.extra.items()}
-            yield Rows(self.files[rows], known, extra, self.spacings[rows])
+            yield self.at(range(len(self))[start : start + BATCH])
+
+    def at(self, rows: Sequence[int]) -> "Rows":
+        """Those at the positions `rows`."""
+        known = {name: column[list(rows)] for name, column in self.known.items()}
+        extra = {name: [column[row] for row in rows] for name, column in self.extra.items()}
+        return Rows(
+            [self.files[row] for row in rows], known, extra, [self.spacings[row] for row in rows if self.spacings]
+        )
 
 
 def _held(path: Path) -> list[Path]:
@@ -154,9 +159,9 @@ def _answers(
     unusual = 0
     with Counting("asking", len(rows), "images") as counting:
         for batch in rows.batches():
-            seen = _seen(asking, batch)
+            known = seen(asking, batch)
             with located(f"rows counted from {batch.files[0]}") if first else nullcontext():
-                cf = asking.do(seen, support="allow", **do)
+                cf = asking.do(known, support="allow", **do)
             unusual += 0 if cf.support is None else int((cf.support < UNUSUAL).sum())
             first[:] = first or [cf]
             yield cf, batch.extra
@@ -167,7 +172,8 @@ def _answers(
         )
 
 
-def _seen(asking: Asking, rows: Rows) -> dict[str, Any]:
+def seen(asking: Asking, rows: Rows) -> dict[str, Any]:
+    """What is known of `rows`, whose images are read. Raises ValueError that names the file which can't be."""
     sizes = rows.spacings or [None] * len(rows)
     images = []
     for file, size in zip(rows.files, sizes, strict=True):

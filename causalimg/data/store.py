@@ -39,7 +39,9 @@ class Store:
         found = lines_of(self.folder)
         if not found:
             if others := [path.name for path in self.folder.iterdir() if path.name != PARTS]:
-                raise FileExistsError(f"{self.folder} holds {others[0]}, and is no place for a table: say another folder")
+                raise FileExistsError(
+                    f"{self.folder} holds {others[0]}, and is no place for a table: say another folder"
+                )
             (self.folder / PARTS).unlink(missing_ok=True)  # cut short in its first line
             self._note(head)
             found = [head]

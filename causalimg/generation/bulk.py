@@ -25,6 +25,7 @@ from causalimg.answers import Format
 from causalimg.answers.save import TABLE, save_answers
 from causalimg.data import Table
 from causalimg.errors import as_seed, check_known, warn, whole
+from causalimg.generation.balance import balance
 from causalimg.generation.engines import ENGINES, Engine
 from causalimg.given import named
 from causalimg.graph import Graph
@@ -32,7 +33,7 @@ from causalimg.model import CausalModel
 from causalimg.storage import STRAY
 from causalimg.support import UNUSUAL
 from causalimg.training.counting import Counting
-from causalimg.values import digests
+from causalimg.values import Columns, digests
 
 JOB, PARTS = "generation.json", "parts"
 
@@ -51,6 +52,14 @@ class Source(Protocol):
         """Plain JSON data that is another for other rows."""
         ...
 
+    def columns(self) -> Columns:
+        """What is known of them by variable, images aside."""
+        ...
+
+    def at(self, rows: Sequence[int]) -> "Source":
+        """Those at the positions `rows`."""
+        ...
+
     def part(self, rows: range) -> tuple[Any, Mapping[str, Sequence[Any]]]:
         """What is known of some of them, and further columns for the table of the answers."""
         ...
@@ -64,20 +73,31 @@ class Held:
     given: Any
 
     def __len__(self) -> int:
-        columns = named(self.graph, self.given)
-        return len(self.given) if isinstance(self.given, Table) else max(len(columns[name]) for name in columns.keys())
+        return len(self.given) if isinstance(self.given, Table) else max(map(len, self._by_name().values()))
 
     def about(self) -> Any:
-        columns = named(self.graph, self.given)
-        return digests({name: torch.as_tensor(columns[name]) for name in columns.keys()})
+        if isinstance(self.given, Table):
+            return digests(self.given.values)
+        return digests({name: torch.as_tensor(column) for name, column in self._by_name().items()})
+
+    def columns(self) -> Columns:
+        return named(self.graph, self.given)
+
+    def at(self, rows: Sequence[int]) -> "Held":
+        if isinstance(self.given, Table):
+            return Held(self.graph, self.given.rows(list(rows)))
+        return Held(self.graph, {name: column[list(rows)] for name, column in self._by_name().items()})
 
     def part(self, rows: range) -> tuple[Any, Mapping[str, Sequence[Any]]]:
         some = slice(rows.start, rows.stop)
         if isinstance(self.given, Table):
             table = self.given.rows(some)
             return table, {"factual file" if name == "file" else name: cells for name, cells in table.extra.items()}
-        columns = named(self.graph, self.given)
-        return {name: columns[name][some] for name in columns.keys()}, {}
+        return {name: column[some] for name, column in self._by_name().items()}, {}
+
+    def _by_name(self) -> dict[str, Any]:
+        columns = self.columns()
+        return {name: columns[name] for name in columns.keys()}  # noqa: SIM118
 
 
 def generate(
@@ -87,15 +107,21 @@ def generate(
     *,
     kind: Format = "png",
     seed: int = 0,
+    even: str | None = None,
     engine: Engine = "here",
     workers: int = 1,
     **interventions: Any,
 ) -> Path:
-    """Answer ``do(**interventions)`` about each of `rows`; images and ``answers.csv`` go into the folder `out`. Returns the table.
+    """Answer ``do(**interventions)`` about each of `rows`; images and ``answers.csv`` go into the folder `out`.
+
+    Returns where the table is.
 
     `rows`: a `Table`, in memory or on disk, or columns by variable. An intervention is a value for all, one for each row, or
     relative, as in `CausalModel.do`. ``answers.csv`` has a line for each row, with its number, what was and is, what was asked
     and measured, the support, the seed, the extra columns of the table, and the file of the image.
+
+    `even`: a variable whose levels the answers even out: rows are drawn, with `seed`, and get another level, so that with these
+    answers each level is as frequent as any (see `balance`).
 
     There is exactly one answer for each row: the same call goes on where it was cut short, and makes none again. Each is bitwise
     the one that `do` gives, whichever `engine` answers: "here" in this process, "ray" by so many `workers` of Ray Data (the extra
@@ -104,7 +130,12 @@ def generate(
     Raises what `do` does, before any worker is started; FileExistsError for a folder of other answers; ImportError without Ray.
     """
     check_known("engine", [engine], ENGINES)
-    source = rows if hasattr(rows, "part") else Held(model.graph, rows)
+    source: Source = rows if hasattr(rows, "part") else Held(model.graph, rows)
+    if even is not None:
+        chosen, levels = balance(model.graph, source.columns(), even, seed)
+        source, interventions = source.at(chosen.tolist()), {even: levels, **interventions}
+    if not interventions:
+        raise ValueError("nothing is set: say what, such as lv_area=900, or even='sex'")
     job = Job(model, source, Path(out).resolve(), kind, as_seed(seed), interventions, PART)  # workers may be elsewhere
     job.begin()
     todo = job.todo()
