@@ -9,7 +9,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: docs demo test faults reliability fuzz overnight lint types check format mutants clean
+.PHONY: docs demo test faults reliability fuzz scale overnight lint types check format mutants clean
 
 demo: $(READY)
 	$(BIN)/causalimg demo --train --out demo
@@ -29,6 +29,11 @@ reliability: $(READY)
 # An hour, not in CI: files that were changed at random.
 fuzz: $(READY)
 	EXAMPLES=5000 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_fuzz.py
+
+# Minutes, not in CI: processes that are killed while they train together, workers of Ray while they answer.
+scale: $(READY)
+	$(BIN)/pip install -q ".[scale]"
+	ROUNDS=5 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_processes.py tests/test_generation.py
 
 # A night, not in CI: faults, files, and ten thousand random graphs.
 overnight: faults fuzz

@@ -1,0 +1,144 @@
+"""A table of a million images: how fast it is stored and read back, and what memory that takes.
+
+    python benchmarks/scale.py --rows 1000000 --folder ../scale --out benchmarks/results/scale.json
+    python benchmarks/scale.py --plot benchmarks/results/scale.json docs/images/scale.png
+
+Phantom hearts of 64 px are drawn in parts and stored; then a small mechanism sees each of them once. The same mechanism is trained
+on rows in memory, as many as fit, with the same batches, in turn with rows on disk. Linux only.
+"""
+
+import argparse
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from machine import machine
+from memory import status
+
+import causalimg as ci
+from causalimg.data.table import Table
+
+PART = 2000
+BATCH = 64
+HEART = ci.phantoms.Heart(size=64)
+MECHANISM = ci.HVAE(widths=(4, 8), latents=(0, 2))
+FEW = {name: ci.Recipe(steps=1) for name in HEART.graph}
+
+Marks = list[tuple[float, float, float]]
+"""Seconds, and MB of memory of its own and of mapped files."""
+
+
+def drawn(part: int) -> Table:
+    """So many hearts, drawn with the number of the part; of eight bits, as files have them."""
+    sample = HEART.sample(PART, seed=part)
+    values = sample.values | {"x": (255 * sample.values["x"]).round() / 255}
+    return Table(HEART.graph, values)
+
+
+@contextmanager
+def watched() -> Iterator[Marks]:
+    """What memory is taken meanwhile, once a second."""
+    marks: Marks = []
+    begun, over = time.monotonic(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(1):
+            marks.append((time.monotonic() - begun, status("RssAnon"), status("RssFile")))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield marks
+    finally:
+        over.set()
+        watching.join()
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def fitted(table: Table, steps: int) -> float:
+    """Images per second of a mechanism that sees `steps` batches of `table`, as its history says in the end."""
+    model = ci.compile(HEART.graph, x=MECHANISM)
+    recipe = ci.Recipe(steps=steps, batch=BATCH, log_every=max(1, steps // 20), accelerator="cpu")
+    rows = model.fit(table, **(FEW | {"x": recipe}))["x"].rows
+    return float(np.median([row["samples_per_second"] for row in rows]))
+
+
+def pictures(folder: Path, n: int = 5000) -> dict[str, float]:
+    """Images per second: of PNG files that are read into a store, and of plain Pillow in a loop."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "scans").mkdir(parents=True)
+    sample = HEART.sample(n, seed=0)
+    for i, pixels in enumerate((255 * sample.values["x"][:, 0]).round().byte().numpy()):
+        PIL.Image.fromarray(pixels).save(folder / "scans" / f"{i}.png")
+    names = [f"{i}.png" for i in range(n)]
+    (folder / "rows.csv").write_text("\n".join(["file", *names]))
+    graph = ci.Graph.of(x=ci.Image(shape=(1, 64, 64)))
+    how = {"pillow": lambda: [np.asarray(PIL.Image.open(folder / "scans" / name)) for name in names]}
+    for workers in (0, 1, 2):
+        store = folder / f"store_{workers}"
+        read = partial(ci.read_table, graph, folder / "rows.csv", folder / "scans", store=store, workers=workers)
+        how[f"store, {workers} workers"] = read
+    return {name: n / timed(work) for name, work in how.items()}
+
+
+def measured(rows: int, folder: Path) -> dict[str, Any]:
+    """All of it."""
+    found: dict[str, Any] = {"machine": machine(), "rows": rows, "files": pictures(folder / "files")}
+    parts = [partial(drawn, part) for part in range(rows // PART)]
+    with watched() as storing:
+        taken = timed(lambda: ci.store_table(folder / "hearts", parts, workers=1))
+    table = ci.load_table(folder / "hearts")
+    few = table.rows(range(20 * PART))
+    held = Table(HEART.graph, {name: few[name][:] for name in few})
+    turns = [(fitted(held, 200), fitted(few, 200), fitted(table, 200)) for _ in range(3)]
+    del held
+    with watched() as training:
+        rate = fitted(table, rows // BATCH)
+    return found | {
+        "storing": {"images/s": rows / taken, "memory": storing},
+        "in memory, on disk, all on disk": turns,
+        "an epoch": {"images/s": rate, "memory": training},
+    }
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Memory over time."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")
+    for axis, name in zip(axes, ("storing", "an epoch"), strict=True):
+        seconds, own, mapped = np.array(found[name]["memory"]).T
+        axis.plot(seconds / 60, own, label="its own")
+        axis.plot(seconds / 60, mapped, label="mapped files, which the system takes back")
+        axis.set(title=f"{name}: {found['rows']:,} images", xlabel="minutes", ylabel="memory, MB")
+    axes[1].legend()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--rows", type=int, default=1_000_000)
+    asked.add_argument("--folder", type=Path, default=Path("scale"))
+    asked.add_argument("--out", type=Path, default=Path("benchmarks/results/scale.json"))
+    asked.add_argument("--plot", nargs=2, type=Path)
+    said = asked.parse_args()
+    if said.plot:
+        plot(json.loads(said.plot[0].read_text()), said.plot[1])
+    else:
+        torch.set_num_threads(1)
+        said.out.write_text(json.dumps(measured(said.rows, said.folder), indent=1) + "\n")
