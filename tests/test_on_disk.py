@@ -269,3 +269,22 @@ def test_readers_and_judgement_take_them(stored, in_memory):
     assert str(reports[0]) == str(reports[1])
     assert stored.describe().numbers["age"] == in_memory.describe().numbers["age"]
     stored.check_apart("patient", "patient")
+
+
+def test_crafted_folders_are_refused(stored, tmp_path):
+    noted = tmp_path / "hearts" / PARTS
+    good = noted.read_text()
+    np.save(tmp_path / "secret.npy", np.zeros(64, np.float32))
+    noted.write_text(good.replace("values.age", "../secret"))
+    with pytest.raises(ValueError, match="names a column"):
+        ci.load_table(tmp_path / "hearts")
+    noted.write_text(good.replace('"rows"', '{"rows"'))
+    with pytest.raises(ValueError, match=r"parts\.jsonl is no list of parts"):
+        ci.load_table(tmp_path / "hearts")
+    noted.write_text(good)
+    np.save(tmp_path / "hearts" / "values.age.npy", np.zeros(64))
+    with pytest.raises(ValueError, match=r"age is stored as torch\.float64"):
+        ci.load_table(tmp_path / "hearts")
+    np.save(tmp_path / "hearts" / "values.age.npy", np.array([{}] * 64), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"values\.age\.npy holds no column"):
+        ci.load_table(tmp_path / "hearts")

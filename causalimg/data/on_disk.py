@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -122,6 +123,9 @@ def _loaded(folder: Path, parts: list[dict[str, Any]]) -> Table:
     named = {name: column for name, column in found.items() if name.startswith("values.")}
     values = {name.removeprefix("values."): _held(column) for name, column in named.items()}
     check_known("variable", values, graph)
+    for name, column in values.items():
+        if column.dtype != (torch.int64 if graph[name].discrete else torch.float32):
+            raise ValueError(f"{name} is stored as {column.dtype}, which no table writes")
     masks = {name.removeprefix("masks."): cast(Tensor, column) for name, column in found.items() if name not in named}
     texts = [part["texts"] for part in parts]
     extra = {name: [cell for part in texts for cell in part["extra"][name]] for name in texts[0]["extra"]}

@@ -10,6 +10,7 @@ A part counts once its line is there, which is written after its rows are safe o
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,9 @@ from torch import Tensor
 from causalimg.stored import Stored
 
 PARTS = "parts.jsonl"
+
+NAME = re.compile(r"(values|masks)\.[^/\\:\0]+")
+"""A column of this name is a file in the folder."""
 
 FORMAT = 1
 """The version of the format."""
@@ -37,12 +41,10 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         head = {"format": FORMAT, "about": json.loads(json.dumps(about))}
         found = lines_of(self.folder)
+        if not found and (others := [path.name for path in self.folder.iterdir() if path.name != PARTS]):
+            raise FileExistsError(f"{self.folder} holds {others[0]}, and is no place for a table: say another folder")
+        _cut_torn_line(self.folder / PARTS)
         if not found:
-            if others := [path.name for path in self.folder.iterdir() if path.name != PARTS]:
-                raise FileExistsError(
-                    f"{self.folder} holds {others[0]}, and is no place for a table: say another folder"
-                )
-            (self.folder / PARTS).unlink(missing_ok=True)  # cut short in its first line
             self._note(head)
             found = [head]
         if found[0] != head:
@@ -83,11 +85,7 @@ class Store:
         return sha256(pixels.data).hexdigest()
 
     def _note(self, line: Mapping[str, Any]) -> None:
-        path = self.folder / PARTS
-        whole = "".join(f"{json.dumps(one)}\n" for one in lines_of(self.folder)) if _is_torn(path) else None
-        if whole is not None:
-            path.write_text(whole, encoding="utf-8")
-        with path.open("a", encoding="utf-8") as file:
+        with (self.folder / PARTS).open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line, allow_nan=False)}\n")
             file.flush()
             os.fsync(file.fileno())
@@ -106,8 +104,10 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
         raise ValueError(f"{path} is no list of parts: {error}") from None
 
 
-def _is_torn(path: Path) -> bool:
-    return path.exists() and not path.read_bytes().endswith(b"\n")
+def _cut_torn_line(path: Path) -> None:
+    """Take away what was being written when somebody was killed."""
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
@@ -122,6 +122,8 @@ def stored_columns(folder: Path, parts: list[dict[str, Any]]) -> dict[str, Store
     """The columns of a finished store by name. Raises ValueError for a file that is missing, or has other rows than its parts."""
     rows, found = sum(part["rows"] for part in parts), {}
     for name in parts[0]["digests"]:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{PARTS} names a column {name!r}, which is none")
         told = sha256("".join(part["digests"][name] for part in parts).encode()).hexdigest()
         path = folder / f"{name}.npy"
         try:
