@@ -3,8 +3,8 @@
     python benchmarks/scale.py --rows 1000000 --folder ../scale --out benchmarks/results/scale.json
     python benchmarks/scale.py --plot benchmarks/results/scale.json docs/images/scale.png
 
-Phantom hearts of 64 px are drawn in parts and stored; then a small mechanism sees each of them once. The same mechanism is trained
-on rows in memory, as many as fit, with the same batches, in turn with rows on disk. Linux only.
+Phantom hearts of 64 px are drawn in parts and stored; then a small mechanism sees each of them once. The same mechanism is
+trained on rows in memory, as many as fit, with the same batches, in turn with rows on disk. Linux only.
 """
 
 import argparse
