@@ -3,9 +3,9 @@
     python examples/augmentation.py ../shared/data/cxr_pediatric --steps 3000 --out out/augmentation
 
 A flow learns from the training films. Asked is what films of other findings would have looked like with the rare ones, so that
-findings are equally frequent (`generate(..., even="finding")`). A classifier is trained on the films as they are; on the films with
-rare ones drawn again, the plain remedy; and on the films with the counterfactuals. All three see as many batches, and are scored on
-the test films: accuracy for each finding, and their mean.
+findings are equally frequent (`generate(..., even="finding")`). A classifier is trained on the films as they are; with rare ones
+drawn again, the plain remedy; and with the counterfactuals. All three see as many batches, and are scored on the test films: the
+accuracy for each finding, and their mean.
 """
 
 import argparse

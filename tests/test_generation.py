@@ -152,6 +152,8 @@ def test_levels_are_evened_out(table):
         ci.balance(GRAPH, table, "findin")
     with pytest.raises(ValueError, match="nothing to even out"):
         ci.balance(GRAPH, table.where(finding="none"), "finding")
+    with pytest.raises(ValueError, match="equally frequent"):
+        ci.balance(GRAPH, table.rows([0, 1, 2]), "finding")
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs ray: pip install 'causalimg[scale]'")

@@ -469,10 +469,12 @@ def test_a_batch_larger_than_the_data_is_all_of_it():
     assert all(sorted(next(stream)["i"].tolist()) == [0, 1, 2] for _ in range(3))
 
 
-def test_processes_share_an_epoch_without_overlap():
-    shares = [batches({"i": torch.arange(12)}, 3, torch.device("cpu"), 0, rank, 2) for rank in range(2)]
-    rows = [next(share)["i"] for share in shares for _ in range(2)]
-    assert sorted(torch.cat(rows).tolist()) == list(range(12))
+def test_processes_share_each_batch_that_one_process_has():
+    whole = batches({"i": torch.arange(12)}, 6, torch.device("cpu"), 0, 0, 1)
+    shares = [batches({"i": torch.arange(12)}, 6, torch.device("cpu"), 0, rank, 2) for rank in range(2)]
+    for _ in range(4):
+        of_each = [next(share)["i"].tolist() for share in shares]
+        assert [row for pair in zip(*of_each, strict=True) for row in pair] == next(whole)["i"].tolist()
 
 
 # --- nests

@@ -21,8 +21,8 @@ class Balance(NamedTuple):
 def balance(graph: Graph, values: Columns, name: str, seed: int = 0) -> Balance:
     """What evens out the levels `name` of the columns `values`: rows are drawn from those of all other levels.
 
-    None is drawn twice for one level while there are others. Raises ValueError for what is no categorical variable, and where all
-    rows have one level.
+    None is drawn twice for one level while there are others. Raises ValueError for what is no categorical variable, where all
+    rows have one level, and where all levels are equally frequent.
     """
     check_known("variable", [name], graph)
     if not isinstance(variable := graph[name], Categorical):
@@ -31,6 +31,8 @@ def balance(graph: Graph, values: Columns, name: str, seed: int = 0) -> Balance:
     counts = column.bincount(minlength=len(variable.levels))
     if int((counts > 0).sum()) < 2:
         raise ValueError(f"all rows have one level of {name}: there is nothing to even out")
+    if len(counts.unique()) == 1:
+        raise ValueError(f"the levels of {name} are equally frequent: there is nothing to even out")
     drawn = [_drawn((column != level).nonzero()[:, 0], int(counts.max() - n), dice) for level, n in enumerate(counts)]
     levels = [torch.full((len(rows),), level) for level, rows in enumerate(drawn)]
     return Balance(torch.cat(drawn), torch.cat(levels))
