@@ -47,13 +47,20 @@ TILTED, MIRRORED, TURNED = (
     {"pose": ci.Pose(rotate=5, mirror=True)},
     {"pose": ci.Pose(turn=True, mirror=True)},
 )
-FINE = {"image": ci.FlowMatching(widths=fetal_head.WIDTHS[128])}
+
+
+def heads(size: int) -> tuple[Callable[[Path], Study], dict[str, Any], dict[str, Any]]:
+    """Heads, `size` x `size`; those of more than 64 px in networks of more levels."""
+    image = {"image": ci.FlowMatching(widths=fetal_head.WIDTHS[size])} if size > 64 else {}
+    return lambda data: Study.of_table(fetal_head.read(data, size), patient="subject"), {}, MIRRORED | image
+
 
 STUDIES: dict[str, tuple[Callable[[Path], Study], dict[str, Any], dict[str, Any]]] = {
     "chest": (lambda data: Study.of_table(chest_xray.read(data)), {}, TILTED),
     "heart": (lambda data: Study.of_table(cardiac_mri.read(data)), {"augment": ROTATED}, TURNED),
-    "head": (lambda data: Study.of_table(fetal_head.read(data), patient="subject"), {}, MIRRORED),
-    "head128": (lambda data: Study.of_table(fetal_head.read(data, 128), patient="subject"), {}, MIRRORED | FINE),
+    "head": heads(64),
+    "head128": heads(128),
+    "head192": heads(192),  # of files of 128 px: twice as many pixels, and nothing more to see
     "thirds": (lambda data: Study.of_table(chest_xray.read(data, Thirds)), {}, TILTED),
 }
 """How it is read, settings of its plan, and those of a flow's, which, with many steps for few images, sees them move."""

@@ -15,7 +15,12 @@ from torch.distributions import LogNormal
 import causalimg as ci
 
 SHOWN = (0.001, 1.0)  # shares of the image that a head can take
-WIDTHS = {32: (48, 64, 96, 128), 64: (48, 64, 96, 128), 128: (32, 48, 64, 96, 128)}  # 32 for a first look
+WIDTHS = {  # 32 for a first look
+    32: (48, 64, 96, 128),
+    64: (48, 64, 96, 128),
+    128: (32, 48, 64, 96, 128),
+    192: (24, 32, 48, 64, 96, 128),
+}
 
 
 def head_graph(size: int) -> type[ci.Graph]:

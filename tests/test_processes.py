@@ -17,8 +17,8 @@ from causalimg.cli.devices import TogetherError, together
 from causalimg.training.processes import SharedDraws, share
 from causalimg.training.randomness import batches
 
-ROUNDS = int(os.environ.get("ROUNDS", "1"))
-"""So often a process is killed; five times by `make scale`."""
+ROUNDS, STEPS = int(os.environ.get("ROUNDS", "1")), int(os.environ.get("STEPS", "12"))
+"""So often a process is killed, and so long two are compared with one; 5 and 200 by `make scale`."""
 
 TRAINING = """
 import sys, warnings
@@ -61,7 +61,7 @@ def trained(processes, script, image, steps, name):
 
 @pytest.mark.parametrize("image", ["hvae", "flow"])
 def test_two_processes_train_what_one_does(script, image):
-    (alone, weights), (shared, others) = (trained(n, script, image, 12, f"by_{n}") for n in (1, 2))
+    (alone, weights), (shared, others) = (trained(n, script, image, STEPS, f"by_{n}") for n in (1, 2))
     for one, other in zip(alone, shared, strict=True):
         assert other == pytest.approx(one, rel=1e-5)
     for name, value in weights.items():
@@ -69,7 +69,7 @@ def test_two_processes_train_what_one_does(script, image):
 
 
 def test_where_one_is_killed_all_end_and_go_on(script):
-    steps = 60
+    steps = max(60, STEPS)
     expected, weights = trained(2, script, "hvae", steps, "whole")
     draw = random.Random(0)
     for number in range(ROUNDS):

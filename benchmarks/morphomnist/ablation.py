@@ -18,7 +18,7 @@ from unittest import mock
 import torch
 from morphometry import Morphometer
 from protocol import abducted, another, answers, apart, errors
-from run import readers
+from run import OBEYING, readers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,14 +26,6 @@ import causalimg as ci
 from causalimg.mechanisms import blocks
 
 from morphomnist import MorphoMNIST, read, split  # isort: skip  (run.py says where it lies)
-
-OBEYING: dict[str, Any] = {
-    "widths": (24, 48, 96, 128, 128),
-    "latents": (0, 0, 0, 16, 32),
-    "scale_floor": 0.2,
-    "mediator": True,
-}
-"""Latents at 2x2 and 1x1 only, a prior that sees the parents, and pixels with a noise of a fifth of the range."""
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it obeys": {},

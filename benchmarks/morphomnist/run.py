@@ -37,11 +37,24 @@ CYCLED = 50
 READING = 2000
 """Steps that readers train."""
 
-MECHANISMS = {
-    "flow": (ci.FlowMatching(), ci.FlowMatching.recipe),
-    "hvae": (ci.Edited(base=ci.HVAE(), edit=ci.Deform()), ci.Recipe(batch=32, lr=2e-3, warmup=100)),
+OBEYING: dict[str, Any] = {
+    "widths": (24, 48, 96, 128, 128),
+    "latents": (0, 0, 0, 16, 32),
+    "scale_floor": 0.2,
+    "mediator": True,
 }
-"""The mechanism of the image, and how it is fitted but for the steps."""
+"""An HVAE with latents at 2x2 and 1x1 only, a prior that sees the parents, and pixels with a noise of a fifth of the range."""
+
+MECHANISMS: dict[str, tuple[ci.Mechanism, ci.Recipe, ci.Recipe]] = {
+    "flow": (ci.FlowMatching(), ci.FlowMatching.recipe, ci.Recipe()),
+    "hvae": (ci.Edited(base=ci.HVAE(), edit=ci.Deform()), ci.Recipe(batch=32, lr=2e-3, warmup=100), ci.Recipe(lr=2e-3)),
+    "mediator": (
+        ci.HVAE(**(OBEYING | {"scale_floor": 0.1})),
+        ci.Recipe(batch=128, lr=2e-3, warmup=100),
+        ci.Recipe(lr=5e-4),
+    ),
+}
+"""The mechanism of the image, and how it is fitted and fine-tuned but for the steps."""
 
 PUBLISHED: dict[str, Any] = {
     "who": "Melistas et al. 2024, hierarchical VAE, judged by their predictors",
@@ -77,7 +90,7 @@ def fitted(
     """The model, fitted; a flow's weights are calibrated on the guides."""
     folder = out / f"{mechanism}_{seed}_{steps}"
     if not folder.exists():
-        made, recipe = MECHANISMS[mechanism]
+        made, recipe, _ = MECHANISMS[mechanism]
         model = ci.compile(MorphoMNIST, *readers(train, val, out, "guide"), seed=seed, x=made).to(ci.accelerator())
         some = {name: value[:1000] for name, value in val.items()}
         recipe = recipe.model_copy(update={"steps": steps})
@@ -93,7 +106,7 @@ def tuned(
     folder = out / f"{mechanism}_{seed}_{steps}_{tune}"
     if not folder.exists():
         model = fitted(train, val, out, mechanism, steps, seed)
-        recipe = ci.Recipe(steps=tune, batch=32, lr=2e-3, warmup=tune // 20)
+        recipe = MECHANISMS[mechanism][2].model_copy(update={"steps": tune, "batch": 32, "warmup": tune // 20})
         # a jitter of the view is what intensity measures; a stroke has no outline, and change is what was asked for
         terms = [term(guide) for guide in readers(train, val, out, "guide") for term in (ci.Target, ci.Hold)]
         some, few = ({name: value[:n] for name, value in rows.items()} for rows, n in ((train, 20000), (val, 500)))
