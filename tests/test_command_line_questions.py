@@ -411,7 +411,7 @@ def test_a_spacing_that_a_column_says_is_that_of_a_table_of_new_images(tmp_path,
     model.save(tmp_path / "model")
     found = many.Rows.of_csv(rows, None, graph, "mm")
     asking = many.Asking.of(tmp_path / "model")
-    assert torch.equal(many._seen(asking, found)["x"], read["x"])
+    assert torch.equal(many.seen(asking, found)["x"], read["x"])
     rows.write_text("file,a\n0.png,1")
     code, said = run(monkeypatch, capsys, "do", tmp_path / "model", rows, "a=2", "--out", tmp_path / "all")
     assert (code, "isn't known" in said.err) == (1, True)

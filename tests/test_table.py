@@ -205,8 +205,8 @@ def test_what_are_no_rows_is_refused(table, index):
     ("parts", "match"),
     [
         ({"values": None}, "values: expected Mapping, got NoneType"),
-        ({"values": {"age": [1.0, 2.0]}}, "age: expected Tensor, got list"),
-        ({"values": {}, "masks": {"lv": np.zeros((2, 4, 4))}}, "lv: expected Tensor, got ndarray"),
+        ({"values": {"age": [1.0, 2.0]}}, "age: expected Tensor or Stored, got list"),
+        ({"values": {}, "masks": {"lv": np.zeros((2, 4, 4))}}, "lv: expected Tensor or Stored, got ndarray"),
     ],
 )
 def test_values_that_are_no_tensors_are_refused(parts, match):
