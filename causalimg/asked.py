@@ -59,7 +59,7 @@ def _absolute(graph: Graph, name: str, value: Any, factual: Tensor | None, train
     """`value` in terms of nothing else; of a list, where that is needed, each for itself."""
     if not isinstance(value, list | tuple):
         return _value(graph, name, value, factual, trained)
-    if not any(_is_relative(graph, name, one) for one in value):
+    if not any(is_relative(graph, name, one) for one in value):
         return value
     if len(value) == 1:
         return _value(graph, name, value[0], factual, trained)
@@ -68,7 +68,7 @@ def _absolute(graph: Graph, name: str, value: Any, factual: Tensor | None, train
     return [float(one) if isinstance(one, Tensor) else one for one in found]
 
 
-def _is_relative(graph: Graph, name: str, value: Any) -> bool:
+def is_relative(graph: Graph, name: str, value: Any) -> bool:
     """A level may be called "70%", and a file."""
     scalar = not graph[name].discrete and not graph[name].value_shape
     return (
@@ -77,7 +77,7 @@ def _is_relative(graph: Graph, name: str, value: Any) -> bool:
 
 
 def _value(graph: Graph, name: str, value: Any, factual: Tensor | None, trained: Tensor | None) -> Any:
-    if not _is_relative(graph, name, value):
+    if not is_relative(graph, name, value):
         return value
     with located(f"do({name}=...)"):
         if isinstance(value, TrainingPercentile):

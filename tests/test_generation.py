@@ -10,6 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
+import pandas
 import PIL.Image
 import pytest
 import torch
@@ -18,6 +19,7 @@ from test_command_line import run
 
 import causalimg as ci
 from causalimg.generation import bulk as module
+from causalimg.generation import job
 from causalimg.support import supports_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*hardly occurred together", "ignore:.*hardly follows")
@@ -92,10 +94,10 @@ def test_what_is_there_is_not_made_again(model, table, tmp_path, monkeypatch):
         for path in (out / "parts" / part).iterdir():
             path.unlink()
         (out / "parts" / part).rmdir()
-    (out / "parts" / f"{module.STRAY}left").mkdir()
+    (out / "parts" / f"{job.STRAY}left").mkdir()
     made = []
-    real = module.save_answers
-    monkeypatch.setattr(module, "save_answers", lambda *args: (made.append(1), real(*args)))
+    real = job.save_answers
+    monkeypatch.setattr(job, "save_answers", lambda *args: (made.append(1), real(*args)))
     ci.generate(model, table, out, age=50.0)
     assert (len(made), contents(out)) == (2, before)
 
@@ -156,6 +158,114 @@ def test_levels_are_evened_out(table):
         ci.balance(GRAPH, table.rows([0, 1, 2]), "finding")
 
 
+def by_name(table):
+    return {**table.values, "finding": [GRAPH["finding"].levels[i] for i in table["finding"]]}
+
+
+FORMS = {
+    "levels by name": by_name,
+    "arrays": lambda table: {name: value.numpy() for name, value in table.values.items()},
+    "a frame in another order of its index": lambda table: pandas.DataFrame(
+        by_name(table) | {"x": list(table["x"].numpy())}, index=range(N)[::-1]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+def test_rows_may_be_whatever_do_takes(model, table, tmp_path, form):
+    expected = lines(ci.generate(model, dict(table.values), tmp_path / "table", even="finding"))
+    assert lines(ci.generate(model, form(table), tmp_path / "form", even="finding")) == expected
+    assert pixels_of(tmp_path / "form") == pixels_of(tmp_path / "table")
+
+
+def pixels_of(out):
+    return {path: content for path, content in contents(out).items() if path.endswith(".png")}
+
+
+def test_one_value_may_come_in_any_form(model, table, tmp_path):
+    for i, value in enumerate((50.0, torch.tensor(50.0), np.array([50.0]), [50.0], "50%")):
+        said = lines(ci.generate(model, table, tmp_path / str(i), age=value))
+        wanted = 0.5 * table["age"] if value == "50%" else torch.full((N,), 50.0)
+        assert torch.allclose(torch.tensor([float(line["age"]) for line in said]), wanted)
+
+
+def test_rows_have_the_numbers_that_they_have_in_the_table(model, table, tmp_path):
+    said = lines(ci.generate(model, table, tmp_path / "out", even="finding"))
+    for line in said:
+        assert line["factual finding"] == GRAPH["finding"].levels[table["finding"][int(line["row"])]]
+        assert line["factual file"] == f"{line['row']}.png"
+
+
+OTHERS = {
+    "one value among many": lambda m, t: (m, t, {"age": [40.0] * 12 + [41.0] + [40.0] * 12}),
+    "an extra column": lambda m, t: (m, ci.Table(GRAPH, t.values, extra={**t.extra, "patient": ["q"] * N}), {}),
+    "settings of a mechanism": lambda m, t: (of_more_steps(m), t, {}),
+}
+
+
+def of_more_steps(model):
+    made = as_if_fitted(ci.compile(GRAPH, x=ci.FlowMatching(widths=(4, 4), steps=3)))
+    made.load_state_dict(model.state_dict())
+    made.supports = model.supports
+    return made
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=list(OTHERS))
+def test_what_differs_in_little_is_something_else(model, table, tmp_path, other):
+    ci.generate(model, table, tmp_path / "out", age=[40.0] * N)
+    model, table, asked = other(model, table)
+    with pytest.raises(FileExistsError, match="holds answers to something else"):
+        ci.generate(model, table, tmp_path / "out", **({"age": [40.0] * N} | asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        ({"age": lambda factual: factual + 1}, TypeError, "age: expected a value, scale.*got function"),
+        ({"even": "finding", "finding": "none"}, ValueError, "finding is set already"),
+        ({"age": 50.0, "workers": 2}, ValueError, "workers=2 is for engine='ray'"),
+        ({"age": [float("nan")] * N}, ValueError, "age, row 0"),
+        ({"support": "refuse"}, ValueError, "unknown variable 'support'"),
+        ({"age": 500.0}, ValueError, "age, row 0: 500"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(model, table, tmp_path, asked, error, message):
+    with pytest.raises(error, match=message):
+        ci.generate(model, table, tmp_path / "out", **asked)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_killed_before_it_began_is_no_hindrance(model, table, tmp_path):
+    (tmp_path / "out" / "parts").mkdir(parents=True)
+    (tmp_path / "out" / f"{job.STRAY}left").touch()
+    assert len(lines(ci.generate(model, table, tmp_path / "out", age=50.0))) == N
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["answers.csv", "generation.json", "parts"]
+
+
+def test_a_column_of_the_answers_own_is_refused(model, table, tmp_path):
+    with pytest.raises(ValueError, match="a column 'row' of its own"):
+        ci.generate(model, ci.Table(GRAPH, table.values, extra={"row": ["1"] * N}), tmp_path / "out", age=50.0)
+
+
+def test_an_error_says_from_which_row_its_rows_are_counted(model, table, tmp_path):
+    old = {**table.values, "age": torch.tensor([50.0] * 9 + [105.0] + [50.0] * (N - 10))}
+    with pytest.raises(ValueError, match=r"rows counted from 8: .*age, row 1: 115"):
+        ci.generate(model, old, tmp_path / "out", age=ci.shift(10))
+
+
+def test_another_part_is_made_by_who_is_faster(model, table, tmp_path, monkeypatch):
+    real = job.save_answers
+
+    def slow(answers, fresh, kind):
+        real(answers, fresh.with_name(said.pop(0)), kind)  # somebody else, meanwhile
+        real(answers, fresh, kind)
+
+    said = [f"{number:06d}" for number in range(7)]
+    monkeypatch.setattr(job, "save_answers", slow)
+    assert len(lines(ci.generate(model, table, tmp_path / "out", age=50.0))) == N
+    assert len(list((tmp_path / "out" / "parts").iterdir())) == 7
+
+
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs ray: pip install 'causalimg[scale]'")
 def test_ray_gives_the_same_though_a_worker_is_killed(model, table, tmp_path):
     ci.generate(model, table, tmp_path / "here", age=50.0)
@@ -185,7 +295,7 @@ def test_ray_gives_the_same_though_a_worker_is_killed(model, table, tmp_path):
     assert [line["row"] for line in there] == [line["row"] for line in here]
     for one, other in zip(here, there, strict=True):
         assert np.array_equal(pixels(tmp_path / "here" / one["file"]), pixels(tmp_path / "ray" / other["file"]))
-    assert not list((tmp_path / "ray" / "parts").glob(f"{module.STRAY}*"))
+    assert not list((tmp_path / "ray" / "parts").glob(f"{job.STRAY}*"))
 
 
 def ray_workers():
@@ -237,9 +347,28 @@ def test_by_command(say, tmp_path):
         (["--balance", "findin"], "Did you mean 'finding'"),
         (["--balance", "age"], "age has numbers"),
         ([], "nothing is set"),
+        (["--do", "age=40,50"], "several values are questions about one image"),
+        (["--do", "finding=none", "--given", "age=50"], "two values of age: in the table, and by --given"),
     ],
 )
 def test_mistakes_by_command(say, words, message, tmp_path):
     code, said = say("generate", "model", "rows.csv", *words, "--out", "out")
     assert (code, message in said.err) == (1, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_files_that_changed_are_other_rows(say, tmp_path):
+    words = ["generate", "model", "rows.csv", "--do", "age=50", "--out", "out"]
+    assert say(*words)[0] == 0
+    code, said = say(*words, "--fit", "crop")
+    assert (code, "holds answers to something else" in said.err) == (1, True)
+    PIL.Image.fromarray(np.zeros((16, 16), np.uint8)).save("3.png")
+    code, said = say(*words)
+    assert (code, "holds answers to something else" in said.err) == (1, True)
+
+
+def test_what_counts_for_files_is_refused_for_a_table_on_disk(say):
+    ci.read_table(GRAPH, "rows.csv", store="stored")
+    for option, value in (("--given", "age=50"), ("--images", "there"), ("--fit", "crop"), ("--spacing", "0.3")):
+        code, said = say("generate", "model", "stored", "--do", "finding=none", option, value)
+        assert (code, f"{option}: stored is a table on disk" in said.err) == (1, True)

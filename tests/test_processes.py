@@ -14,6 +14,7 @@ from test_command_line import SMALL, run, write_table
 
 import causalimg as ci
 from causalimg.cli.devices import TogetherError, together
+from causalimg.training import loop
 from causalimg.training.processes import SharedDraws, share
 from causalimg.training.randomness import batches
 
@@ -157,4 +158,30 @@ def test_what_ended_otherwise_is_said_in_a_line(monkeypatch):
     ):
         together(2)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert not together(2)
+
+
+FABRIC = """
+import torch
+import causalimg as ci
+
+heart = ci.phantoms.Heart(size=32)
+recipe = ci.Recipe(steps=3, batch=8, accelerator="cpu", devices=2, strategy="ddp")
+model = ci.compile(heart.graph, x=ci.HVAE(widths=(4, 8), latents=(0, 2)))
+model.fit(heart.sample(16, seed=1).values, **dict.fromkeys(heart.graph, ci.Recipe(steps=2, batch=8)) | {"x": recipe})
+"""
+
+
+def test_processes_that_lightning_fabric_starts_are_no_launchers(tmp_path):
+    (tmp_path / "train.py").write_text(FABRIC)
+    subprocess.run([sys.executable, tmp_path / "train.py"], check=True, timeout=120)
+
+
+def test_processes_that_go_on_from_different_steps_are_told():
+    class Gathered:
+        def all_gather(self, done):
+            return torch.stack([done, done + 5])
+
+    with pytest.raises(RuntimeError, match=r"has \[3, 8\] steps, by process: it must be in a folder that all of them"):
+        loop._together(Gathered(), 3)

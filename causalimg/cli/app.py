@@ -313,11 +313,14 @@ def run_generate(
     fit: Fitted = None,
     slices: Chosen = None,
     spacing: Spacing = None,
+    unknown: Unsaid = "refuse",
+    particles: Particles = 1,
 ) -> None:
     """An answer for every row of a table, whoever is killed meanwhile: images, and answers.csv."""
-    asking = Asking.of(model, given or (), fit=fit, slices=slices, spacing=spacing)
+    asking = Asking.of(model, given or (), slices, fit=fit, spacing=spacing, unknown=unknown, particles=particles)
     do = settings(asked or (), asking.model.graph)
-    typer.echo(generated(asking, table, images, do, even, out, kind, seed, engine, workers))
+    how: dict[str, Any] = {"even": even, "kind": kind, "seed": seed, "engine": engine, "workers": workers}
+    typer.echo(generated(asking, table, images, do, out, **how))
 
 
 @command("sweep")

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from causalimg.answers import Format
 from causalimg.cli.asking import Asking
-from causalimg.cli.many import Rows, seen
+from causalimg.cli.many import Rows, check_each, seen
 from causalimg.data import load_table
 from causalimg.generation import generate
-from causalimg.generation.bulk import Held, Source
-from causalimg.generation.engines import Engine
+from causalimg.values import Columns
 
 
 @dataclass(frozen=True)
@@ -27,47 +24,32 @@ class Files:
         return len(self.rows)
 
     def about(self) -> Any:
+        marks = [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in self.rows.files]
         known = {name: column.tolist() for name, column in self.rows.known.items()}
-        given = {name: str(value) for name, value in self.asking.given.items()}
-        return [
-            [str(file) for file in self.rows.files],
-            known,
-            given,
-            list(self.rows.spacings),
-            repr(self.asking.slices),
-        ]
+        read = [self.asking.given, self.asking.fit, self.asking.slices, self.asking.spacing, self.rows.spacings]
+        return sha256(repr([marks, known, self.rows.extra, read]).encode()).hexdigest()
 
-    def columns(self) -> Mapping[str, Tensor]:
-        return self.rows.known
+    def known(self) -> Columns:
+        return {**self.asking.given, **self.rows.known}
 
-    def at(self, rows: Sequence[int]) -> "Files":
-        return Files(self.asking, self.rows.at(rows))
-
-    def part(self, rows: range) -> tuple[Any, Mapping[str, Sequence[Any]]]:
+    def part(self, rows: Sequence[int]) -> tuple[Any, Mapping[str, Sequence[Any]]]:
         some = self.rows.at(rows)
         return seen(self.asking, some), some.extra
 
 
-def generated(
-    asking: Asking,
-    table: Path,
-    images: Path | None,
-    do: dict[str, Any],
-    even: str | None,
-    out: Path,
-    kind: Format,
-    seed: int,
-    engine: Engine,
-    workers: int,
-) -> str:
-    """Answer about the rows of `table`; returns in words where. See `causalimg.generate`."""
-    how: dict[str, Any] = {"even": even, "kind": kind, "seed": seed, "engine": engine, "workers": workers}
-    path = generate(asking.model, _source(asking, table, images), out, **how, **do)
-    return f"{path} names all answers and what they measure"
+def generated(asking: Asking, table: Path, images: Path | None, do: dict[str, Any], out: Path, **how: Any) -> str:
+    """Answer about the rows of `table`; returns in words where. `how`: see `causalimg.generate`.
 
-
-def _source(asking: Asking, table: Path, images: Path | None) -> Source:
-    graph = asking.model.graph
+    Raises ValueError for what counts for files, where `table` is the folder of one on disk.
+    """
     if table.is_dir():
-        return Held(graph, load_table(table))
-    return Files(asking, Rows.of([], table, images, asking.model))
+        said = {"--given": asking.given, "--images": images, "--fit": asking.fit, "--slices": asking.slices}
+        for option, value in (said | {"--spacing": asking.spacing}).items():
+            if value:
+                raise ValueError(f"{option}: {table} is a table on disk, which says that already")
+        rows: Any = load_table(table)
+    else:
+        rows = Files(asking, Rows.of([], table, images, asking.model))
+        check_each(asking, rows.rows, do)
+    path = generate(asking.model, rows, out, unknown=asking.unknown, particles=asking.particles, **how, **do)
+    return f"{path} names all answers and what they measure"

@@ -140,16 +140,21 @@ def ask_many(asking: Asking, rows: Rows, do: dict[str, Any], out: Path, as_json:
     Returns in words, or as JSON, how many they are and where. Raises ValueError for several values of one variable, and for
     what is known twice.
     """
-    if several := [name for name, value in do.items() if isinstance(value, list)]:
-        raise ValueError(f"{several[0]}: several values are questions about one image, and here are {len(rows)}")
-    if twice := rows.known.keys() & asking.given.keys():
-        raise ValueError(f"two values of {min(twice)}: in the table, and by --given")
+    check_each(asking, rows, do)
     first: list[Counterfactual] = []
     save_answers(_answers(asking, rows, do, first), out, also=lambda into: first[0].plot(into / FIGURE))
     said = {"answers": len(rows), "table": str(out / "answers.csv"), "picture": str(out / FIGURE)}
     if as_json:
         return json.dumps(said, indent=2)
     return f"{len(rows)} answers: {said['table']} names and measures them; see {said['picture']}"
+
+
+def check_each(asking: Asking, rows: Rows, do: Mapping[str, Any]) -> None:
+    """Raise ValueError for several values of one variable, and for what is known twice."""
+    if several := [name for name, value in do.items() if isinstance(value, list)]:
+        raise ValueError(f"{several[0]}: several values are questions about one image, and here are {len(rows)}")
+    if twice := rows.known.keys() & asking.given.keys():
+        raise ValueError(f"two values of {min(twice)}: in the table, and by --given")
 
 
 def _answers(

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from causalimg.errors import as_seed, check_known
+from causalimg.errors import as_seed, check_given, check_known
+from causalimg.given import as_columns
 from causalimg.graph import Categorical, Graph
 from causalimg.values import Columns
 
@@ -27,7 +28,8 @@ def balance(graph: Graph, values: Columns, name: str, seed: int = 0) -> Balance:
     check_known("variable", [name], graph)
     if not isinstance(variable := graph[name], Categorical):
         raise ValueError(f"{name} has numbers, and only levels can be evened out")
-    column, dice = torch.as_tensor(values[name]), torch.Generator().manual_seed(as_seed(seed))
+    check_given("column", [name], values.keys())
+    (column,), dice = as_columns(graph, {name: values[name]})[0].values(), torch.Generator().manual_seed(as_seed(seed))
     counts = column.bincount(minlength=len(variable.levels))
     if int((counts > 0).sum()) < 2:
         raise ValueError(f"all rows have one level of {name}: there is nothing to even out")

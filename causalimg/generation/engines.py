@@ -1,5 +1,6 @@
 """Who makes the parts of a work: this process, or workers of Ray on one machine or many."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -26,7 +27,8 @@ def by_ray(make: Make, parts: Sequence[int], workers: int) -> Iterator[int]:
     ray = imported("ray", '"causalimg[scale]"')
     imported("ray.data", '"causalimg[scale]"')
     if not ray.is_initialized():
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        here = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, logging_level="ERROR", **here)
     ray.data.DataContext.get_current().enable_progress_bars = False
     work = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=len(parts))
     made = work.map(_Maker, fn_constructor_args=(make,), concurrency=workers)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from causalimg.training.checkpoint import Checkpoint, Moved, Randomness
 from causalimg.training.history import Destination, Draw, History, Recorder
 from causalimg.training.optimiser import Average, Learner, train_mode
-from causalimg.training.processes import SharedDraws, launched
+from causalimg.training.processes import launched, shared_draws
 from causalimg.training.progress import progress, say
 from causalimg.training.randomness import batches, check_columns, seeded
 from causalimg.training.recipe import Recipe, learning_rate
@@ -81,6 +81,7 @@ def train(
         average = Average(step, recipe.ema)
         selection = Selection(fabric, step, average, validate)
         recorder = Recorder(fabric, label, log)
+        draws = partial(shared_draws, rank=fabric.global_rank, ranks=fabric.world_size)
         stream = partial(batches, data, recipe.batch, fabric.device, seed, fabric.global_rank, fabric.world_size)
         known = {"label": label, "seed": seed, "recipe": recipe.model_dump(mode="json"), **(about or {})}
         saved = Checkpoint(
@@ -94,10 +95,10 @@ def train(
             randomness=Randomness(fabric.device),
         )
         with _kept_or_undone(average, selection, label):
-            done = saved.resume()
+            done = _together(fabric, saved.resume())
             recorder.begin()
             for t, batch in enumerate(islice(stream(done), recipe.steps - done), start=done + 1):
-                with SharedDraws(count_rows(batch), fabric.global_rank, fabric.world_size):
+                with draws(count_rows(batch)):
                     learnt = learner.learn(t, batch)
                 recorder.count(*learnt, samples=count_rows(batch))
                 average.update()
@@ -203,6 +204,14 @@ def _borrowed(step: nn.Module) -> Iterator[None]:
     finally:
         step.zero_grad()
         step.to(home).eval()
+
+
+def _together(fabric: "Fabric", done: int) -> int:
+    """`done`, if all processes have done as many steps. Raises RuntimeError where they have not."""
+    each = torch.as_tensor(fabric.all_gather(torch.tensor(done))).reshape(-1).tolist()
+    if len(set(each)) > 1:
+        raise RuntimeError(f"the checkpoint has {each} steps, by process: it must be in a folder that all of them see")
+    return done
 
 
 def _launch(recipe: Recipe) -> "Fabric":

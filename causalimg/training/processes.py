@@ -6,6 +6,7 @@ first writes files.
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,12 +17,14 @@ LIKE, SIZED, IN_PLACE = ("randn_like", "rand_like"), ("randn", "rand"), ("normal
 
 
 def launched() -> int:
-    """How many processes a launcher started: 1 where none did."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes a launcher such as torchrun started: 1 where none did, and Lightning Fabric may start some."""
+    return int(os.environ["WORLD_SIZE"]) if "LOCAL_WORLD_SIZE" in os.environ else 1
 
 
 def is_first() -> bool:
     """Whether this is the process that writes files and says what happens."""
+    if distributed.is_initialized():
+        return distributed.get_rank() == 0
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -64,7 +67,7 @@ class SharedDraws(TorchFunctionMode):
         return func(*args, **given)
 
     def _is_share(self, shape: Any) -> bool:
-        return self.ranks > 1 and isinstance(shape, tuple) and len(shape) > 0 and shape[0] == self.rows
+        return isinstance(shape, tuple) and len(shape) > 0 and shape[0] == self.rows
 
     def _all_of(self, share: Tensor) -> Tensor:
         """Room for all rows, as `share` lies in memory, which is the order in which numbers are drawn."""
@@ -73,6 +76,11 @@ class SharedDraws(TorchFunctionMode):
 
     def _kept(self, drawn: Tensor) -> Tensor:
         return drawn[self.rank :: self.ranks]
+
+
+def shared_draws(rows: int, rank: int, ranks: int) -> AbstractContextManager[Any]:
+    """`SharedDraws` among `ranks` processes; of one alone nothing, which costs nothing."""
+    return SharedDraws(rows, rank, ranks) if ranks > 1 else nullcontext()
 
 
 def _size(args: tuple[Any, ...]) -> tuple[int, ...]:
