@@ -69,7 +69,7 @@ def generate(
     job = Job(model, source, chosen, setting, how, Path(out).resolve(), kind, PART)  # workers may be elsewhere
     job.begin()
     todo = job.todo()
-    with Counting(f"generating {out}", len(todo), f"parts of {PART} rows") as counting:
-        for _ in ENGINES[engine](job.make, todo, workers) if todo else ():
-            counting.advance()
+    with Counting(f"generating {out}", sum(len(job.positions(number)) for number in todo), "answers") as counting:
+        for number in ENGINES[engine](job.make, todo, workers) if todo else ():
+            counting.advance(len(job.positions(number)))
     return job.finish()

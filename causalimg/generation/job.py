@@ -92,7 +92,7 @@ class Job:
         if folder.exists():
             return
         fresh = folder.with_name(f"{STRAY}{token_hex(8)}")
-        positions = range(len(self.rows))[number * self.size : (number + 1) * self.size]
+        positions = self.positions(number)
         with located(f"rows counted from {self.rows[positions[0]]}"):
             answers = self._answers(positions)
         try:
@@ -102,6 +102,10 @@ class Job:
             if not folder.exists():
                 raise
             shutil.rmtree(fresh, ignore_errors=True)  # somebody else was faster
+
+    def positions(self, number: int) -> range:
+        """Those of the answers of a part."""
+        return range(len(self.rows))[number * self.size : (number + 1) * self.size]
 
     def _answers(self, positions: Sequence[int]) -> tuple[Counterfactual, Extra]:
         """The answers at these positions, and further columns of theirs."""
