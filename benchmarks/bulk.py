@@ -74,7 +74,7 @@ def contents(folder: Path) -> Mapping[str, str]:
 
 def main(folder: Path, rows: int, kills: int) -> dict[str, Any]:
     """Seconds, rates, and whether all files are the same."""
-    ci.store_table(folder / "hearts", [partial(hearts, part) for part in range(rows // PART)])
+    ci.store_table(folder / "hearts", [partial(hearts, part) for part in range(rows // PART)], about="hearts")
     found: dict[str, Any] = {"machine": machine(), "rows": rows, "seconds": {}}
     usual, first = 0.0, None
     for way, killed in {"here": 0, "ray": 0, "ray, killed": kills}.items():

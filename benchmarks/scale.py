@@ -101,7 +101,7 @@ def measured(rows: int, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"machine": machine(), "rows": rows, "files": pictures(folder / "files")}
     parts = [partial(drawn, part) for part in range(rows // PART)]
     with watched() as storing:
-        taken = timed(lambda: ci.store_table(folder / "hearts", parts, workers=1))
+        taken = timed(lambda: ci.store_table(folder / "hearts", parts, about="hearts", workers=1))
     table = ci.load_table(folder / "hearts")
     few = table.rows(range(20 * PART))
     held = Table(HEART.graph, {name: few[name][:] for name in few})

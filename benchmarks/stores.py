@@ -34,8 +34,9 @@ Ways = tuple[Callable[[Parts, Path], None], Callable[[Path], Callable[[np.ndarra
 def write_npy(parts: Parts, folder: Path) -> None:
     """As `store_table` does."""
     store = Store(folder, {})
-    for part in parts():
-        store.write({"values.x": torch.from_numpy(part)}, {})
+    with store.writing():
+        for part in parts():
+            store.write({"values.x": torch.from_numpy(part)}, {})
 
 
 def open_npy(folder: Path) -> Callable[[np.ndarray], Any]:

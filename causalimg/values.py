@@ -147,7 +147,7 @@ def limits(variable: Image, images: Tensor) -> tuple[float, float]:
 
 def widen(tensor: Tensor, n: int) -> Tensor:
     """`tensor` with `n` rows: as it is or, if it has one, repeated without a copy."""
-    return tensor.expand(n, *tensor.shape[1:]) if len(tensor) != n else tensor
+    return tensor[:].expand(n, *tensor.shape[1:]) if len(tensor) != n else tensor
 
 
 def map_tensors(change: Callable[[Tensor], Tensor], nest: AnyNest) -> AnyNest:

@@ -1,8 +1,9 @@
 """A folder of images plus a CSV file becomes a table for a graph, or an error that says everything that is wrong."""
 
-from collections.abc import Callable, Mapping, Sequence
-from copy import copy
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,22 +14,26 @@ from torch import Tensor
 
 from causalimg.data.arrays import Normalise
 from causalimg.data.csv_file import CsvFile
+from causalimg.data.dicom import series_in
+from causalimg.data.folder import Folder
 from causalimg.data.frame import Fit
 from causalimg.data.limits import USUAL, Limits
+from causalimg.data.normalise import Percentile, Window
 from causalimg.data.on_disk import store_table
 from causalimg.data.preprocessing import Preprocessing
-from causalimg.data.problems import Problems
-from causalimg.data.scanner import Scanner, spacings
+from causalimg.data.problems import Problems, TableError
+from causalimg.data.scanner import Scanner, Source, spacings
 from causalimg.data.scans import Scan, Scanning, check_ways
 from causalimg.data.slices import Slices
 from causalimg.data.spelling import plain
+from causalimg.data.store import clear
 from causalimg.data.table import Table
-from causalimg.errors import check_known, unknown, wrong_kind
+from causalimg.errors import check_kind, check_known, unknown, whole, wrong_kind
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
 from causalimg.graph.quantities import PIXELS
 from causalimg.readers import Reader, ReaderSet
 from causalimg.training.counting import Counting
-from causalimg.values import by_name
+from causalimg.values import by_name, digests
 
 MASKS, FILES = "masks", "files"
 """What `Table.filled` says of a variable that was measured on the masks, and of one that the files of the images say."""
@@ -71,7 +76,8 @@ def read_table(
         Images are brought to the declared shape by area averaging: where the graph declares a spacing and the file, or the column
         `spacing`, has one, so many mm about the middle; else the whole image, so that a declared spacing is that of the result.
     normalise
-        Done to the pixels of each image before it is resized: `Percentile(1, 99)`, `Window(40, 400)`, or any function to [0, 1].
+        Done to the pixels of each image before it is resized: `Percentile(1, 99)`, `Window(40, 400)`, or any function to [0, 1]
+        (of which nothing can say whether it is still the same: not with a `store`).
     masks
         Outlines of `structures`, whose labels are 1, 2, ... in this order, and 0 elsewhere: an NPZ file with an array ``labels``
         (rows, height, width), or a folder of PNG, NIfTI or DICOM files named like those of the images. Resized like the images,
@@ -96,16 +102,19 @@ def read_table(
     store
         A folder for images and masks, which are read from there row by row, so that they need not fit into memory. Files are read
         once, in so many processes as `workers` says (0: in this one); the same call goes on where it was cut short, and reads
-        none again. See `store_table`.
+        none again. Where the CSV file, an image, a mask or a reader was changed since, the folder is refused; who moved or
+        removed the files opens it with `load_table`. See `store_table`.
 
     Raises TableError with everything that is wrong in the files, and the lines where it is; nothing is dropped. Raises
     ValueError or TypeError on arguments that can't be right, and ImportError where NIfTI or DICOM need a package. Warns of
     structures that lie beyond the image in part.
     """
-    graph = as_graph(graph)
+    graph, workers = as_graph(graph), whole("workers", workers, 0)
     check_known("variable", by_name("columns", columns or {}, "names of columns by variable").keys(), graph)
     if normalise is not None and not callable(normalise):
         raise wrong_kind("normalise", "a function of an image's pixels", normalise)
+    if store is not None:
+        check_kind("normalise (with a store)", normalise, Percentile, Window, type(None))
     if len(graph.images) != 1:
         raise ValueError(
             f"read_table reads one image a row, {graph.title} has {len(graph.images)}: make a Table yourself"
@@ -120,37 +129,32 @@ def read_table(
     sources = files.sources(structures, reader_set)
     how = Preprocessing(normalise=normalise, slices=slices, fit=fit, spacing=spacing)
     scanner = files.scanner(Scanning(files.variable, how, structures))
-    of_images = scanner.source("images", Path(csv).parent if images is None else Path(images), files.file_names, fields)
-    of_masks = None if masks is None else scanner.source("masks", Path(masks), files.file_names)
+    folders = [Path(csv).parent if images is None else Path(images), *([] if masks is None else [Path(masks)])]
+    of_images = scanner.source("images", folders[0], files.file_names, fields)
+    of_masks = None if masks is None else scanner.source("masks", folders[1], files.file_names)
     sizes = spacings(files.csv, spacing, files.problems)
-
-    def part(rows: range, advance: Callable[[], None] = lambda: None) -> Table:
-        """What is read of these rows."""
-        own = files if store is None else files.anew()
-        scans = own.scanner(scanner.scanning).read(of_images, of_masks, sizes, rows, advance)
-        own.problems.check()
-        in_mm = own.variable.spacing is not None and all(scan.pixel for scan in scans)
-        read = replace(own.table(values, scans, structures, fields), preprocessing=how.over(in_mm=in_mm))
-        table = _filled(read, sources, reader_set)
-        own.check_filled(table)
-        own.problems.check()
-        return table
-
+    read = _Reading(files, scanner.scanning, (of_images, of_masks), values, sizes, fields, sources, reader_set)
     n = len(files.csv)
     if store is None:
         with Counting(f"reading {csv}", n, "rows") as counting:
-            return part(range(n), counting.advance)
+            return read(range(n), counting.advance)
     files.problems.check()
-    parts = [partial(part, range(n)[start : start + PART]) for start in range(0, n, PART)]
     about = {
         "graph": graph.to_data(),
         "csv": sha256(Path(csv).read_bytes()).hexdigest(),
-        "files": [str(images), str(masks)],
+        "folders": [str(folder.resolve()) for folder in folders],
+        "files": _state([file for found in zip(read.scans, folders, strict=False) for file in _found(*found, n)]),
         "how": how.to_data(),
         "columns": dict(columns or {}),
-        "others": [list(structures), pixel_size, list(fields), [reader.describe() for reader in readers]],
+        "readers": [[reader.describe(), digests(reader.state_dict())] for reader in readers],
+        "others": [list(structures), pixel_size, list(fields)],
     }
-    return store_table(store, parts, workers=workers, about=about)
+    parts = [partial(read, range(n)[start : start + PART]) for start in range(0, n, PART)]
+    try:
+        return store_table(store, parts, workers=workers, about=about)
+    except TableError:  # the lines or the files will change, and with them what the table is about
+        clear(store)
+        raise
 
 
 PART = 256
@@ -249,10 +253,10 @@ class _Files:
                     where, "column", f"the file has a column {name!r} already: call one of them otherwise"
                 )
 
-    def anew(self) -> "_Files":
-        """The same, with no problem so far."""
+    def again(self) -> "_Files":
+        """The same, with the problems so far; others don't reach this one."""
         other = copy(self)
-        other.problems = Problems(self.problems.path)
+        other.problems = deepcopy(self.problems)
         return other
 
     def scanner(self, scanning: Scanning) -> Scanner:
@@ -287,6 +291,54 @@ class _Files:
             for row in self.graph[name].outside(table[name]).nonzero().flatten().tolist():
                 what = f"{table[name][row]:g} by {source} is not {self.graph[name].allowed}"
                 self.problems.add(name, "bounds", what, table.lines[row])
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Reads rows of a table of `files` as `scanning` says: their `scans` (images, masks), the `values` and `sizes` of pixels that
+    lines say, and what `sources` say is measured, or read by `reader_set`. It goes to other processes."""
+
+    files: _Files
+    scanning: Scanning
+    scans: tuple[Source, Source]
+    values: Mapping[str, Tensor]
+    sizes: Sequence[float | None]
+    fields: Sequence[str]
+    sources: Mapping[str, str]
+    reader_set: ReaderSet
+
+    def __call__(self, rows: range, advance: Callable[[], None] = lambda: None) -> Table:
+        """What is read of these rows. Raises TableError with all that is wrong in them."""
+        files = self.files.again()
+        scans = files.scanner(self.scanning).read(*self.scans, self.sizes, rows, advance)
+        files.problems.check()
+        in_mm = files.variable.spacing is not None and all(scan.pixel for scan in scans)
+        read = files.table(self.values, scans, self.scanning.structures, self.fields)
+        table = replace(read, preprocessing=self.scanning.how.over(in_mm=in_mm))
+        table = _filled(table, self.sources, self.reader_set)
+        files.check_filled(table)
+        files.problems.check()
+        return table
+
+
+def _found(source: Source, path: Path, rows: int) -> Iterator[Path]:
+    """The files of `source`, which is at `path`: those that are there."""
+    if not isinstance(source, Folder):
+        yield path
+        return
+    for row in range(rows):
+        with suppress(OSError, ValueError):
+            file = source.file(row)
+            yield from series_in(file) if file.is_dir() else [file]
+
+
+def _state(files: Iterable[Path]) -> str:
+    """Another text where one of `files` was written anew: a digest of their names, sizes and times."""
+    digest = sha256()
+    for file in files:
+        found = file.stat()
+        digest.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
 
 
 def _filled(table: Table, sources: Mapping[str, str], reader_set: ReaderSet) -> Table:
