@@ -7,6 +7,7 @@ The shipped heart is asked about phantoms that it was not trained on, in a table
 """
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -38,9 +39,8 @@ def hearts(part: int) -> ci.Table:
 
 def answer(folder: Path, way: str) -> None:
     """All answers, by the engine `way`, into a folder of that name."""
-    engine = way.split(",")[0]
-    table = ci.load_table(folder / "hearts")
-    ci.generate(ci.pretrained("heart"), table, folder / way, engine=engine, workers=2, lv_area=ci.scale(0.8))
+    how = {"engine": "here"} if way == "here" else {"engine": "ray", "workers": 2}
+    ci.generate(ci.pretrained("heart"), ci.load_table(folder / "hearts"), folder / way, lv_area=ci.scale(0.8), **how)
 
 
 def spent(folder: Path, way: str, kills: int, usual: float) -> float:
@@ -82,8 +82,15 @@ def main(folder: Path, rows: int, kills: int) -> dict[str, Any]:
         usual = found["seconds"][way] = spent(folder, way, killed, usual)
         files = contents(folder / way)
         first = first or files
-        lines = len((folder / way / "answers.csv").read_text().splitlines()) - 1
-        found[way] = {"lines": lines, "files": len(files), "as here": files == first, "answers/s": rows / usual}
+        with (folder / way / "answers.csv").open(newline="") as file:
+            answered = [int(line["row"]) for line in csv.DictReader(file)]
+        once = answered == list(range(rows))
+        found[way] = {
+            "each row once": once,
+            "files": len(files),
+            "as here": files == first,
+            "answers/s": rows / usual,
+        }
         print(way, found[way], flush=True)
     return found
 
