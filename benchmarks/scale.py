@@ -3,8 +3,9 @@
     python benchmarks/scale.py --rows 1000000 --folder ../scale --out benchmarks/results/scale.json
     python benchmarks/scale.py --plot benchmarks/results/scale.json docs/images/scale.png
 
-Phantom hearts of 64 px are made in parts and stored (to draw them all would take half an hour: some are drawn, and get noise of their
-own in each part); then a small mechanism sees each of them once. The same mechanism is trained on rows in memory, as many as fit, with the same batches, in turn with rows on disk. Linux only.
+Phantom hearts of 64 px are made in parts and stored: some are drawn, and have noise of their own in each part, since to draw a
+million would take half an hour. Then a small mechanism sees each of them once. The same mechanism is trained on rows in memory, as
+many as fit, with the same batches, in turn with rows on disk. Linux only.
 """
 
 import argparse
