@@ -12,10 +12,13 @@ from cases import Case
 STEPS = 3
 
 
-def status(field: str) -> float:
-    """``VmRSS``, the memory this process has now, or ``VmHWM``, the most it has had, in MB: as Linux tells."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+def status(field: str, process: str = "self") -> float:
+    """``VmRSS``, the memory a process has now, or ``VmHWM``, the most it has had, in MB: as Linux tells; 0 of one that is gone."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python benchmarks/scale.py --plot benchmarks/results/scale.json docs/images/scale.png
 
 Phantom hearts of 64 px are made in parts and stored: some are drawn, and have noise of their own in each part, since to draw a
-million would take half an hour. Then a small mechanism sees each of them once. The same mechanism is trained on rows in memory, as
-many as fit, with the same batches, in turn with rows on disk. Linux only.
+million would take half an hour. Then a small mechanism sees each of them once. The same mechanism is trained on rows in memory,
+as many as fit, with the same batches, in turn with rows on disk. Linux only.
 """
 
 import argparse
@@ -51,15 +51,21 @@ def drawn(part: int) -> Table:
     return Table(HEART.graph, sample.values | {"x": (255 * noisy).round().clamp(0, 255) / 255})
 
 
+def together(field: str) -> float:
+    """MB of this process, and of those that it started."""
+    started = [pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
+    return sum(status(field, pid) for pid in ("self", *started))
+
+
 @contextmanager
 def watched() -> Iterator[Marks]:
-    """What memory is taken meanwhile, once a second."""
+    """What memory is taken meanwhile, by this process and those that it starts, once a second."""
     marks: Marks = []
     begun, over = time.monotonic(), threading.Event()
 
     def watch() -> None:
         while not over.wait(1):
-            marks.append((time.monotonic() - begun, status("RssAnon"), status("RssFile")))
+            marks.append((time.monotonic() - begun, together("RssAnon"), together("RssFile")))
 
     watching = threading.Thread(target=watch)
     watching.start()
