@@ -13,7 +13,7 @@ STEPS = 3
 
 
 def status(field: str, process: str = "self") -> float:
-    """``VmRSS``, the memory a process has now, or ``VmHWM``, the most it has had, in MB, as Linux tells; 0 of one that is gone."""
+    """``VmRSS``, the memory a process has now, or ``VmHWM``, the most it has had, in MB, as Linux tells (0: it is gone)."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
