@@ -11,7 +11,6 @@ memory, as many as fit, with the same batches, in turn with rows on disk. Linux 
 import argparse
 import json
 import math
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import torch
 from machine import machine
 from memory import status
@@ -118,27 +116,9 @@ def fitted(table: Table, steps: int) -> float:
     return float(np.median([row["samples_per_second"] for row in rows]))
 
 
-def pictures(folder: Path, n: int = 5000) -> dict[str, float]:
-    """Images per second: of PNG files that are read into a store, and of plain Pillow in a loop."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "scans").mkdir(parents=True)
-    sample = HEART.sample(n, seed=0)
-    for i, pixels in enumerate((255 * sample.values["x"][:, 0]).round().byte().numpy()):
-        PIL.Image.fromarray(pixels).save(folder / "scans" / f"{i}.png")
-    names = [f"{i}.png" for i in range(n)]
-    (folder / "rows.csv").write_text("\n".join(["file", *names]))
-    graph = ci.Graph.of(x=ci.Image(shape=(1, 64, 64)))
-    how = {"pillow": lambda: [np.asarray(PIL.Image.open(folder / "scans" / name)) for name in names]}
-    for workers in (0, 1, 2):
-        store = folder / f"store_{workers}"
-        read = partial(ci.read_table, graph, folder / "rows.csv", folder / "scans", store=store, workers=workers)
-        how[f"store, {workers} workers"] = read
-    return {name: n / timed(work) for name, work in how.items()}
-
-
 def measured(rows: int, folder: Path) -> dict[str, Any]:
     """All of it."""
-    found: dict[str, Any] = {"machine": machine(), "rows": rows, "files": pictures(folder / "files")}
+    found: dict[str, Any] = {"machine": machine(), "rows": rows}
     parts = [partial(drawn, part) for part in range(rows // PART)]
     with watched() as storing:
         taken = timed(lambda: ci.store_table(folder / "hearts", parts, about="hearts", workers=1))

@@ -1,4 +1,5 @@
-"""In which format should images lie on disk? Written in parts, then read by batches of random rows, as training does.
+"""In which format should images lie on disk? Written in parts, then read by batches of random rows, as training does. And how
+fast do files become a table on disk, beside Pillow that decodes them, in a loop?
 
     pip install zarr pyarrow webdataset
     python benchmarks/stores.py --rows 50000 --out benchmarks/results/stores.json
@@ -13,10 +14,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import torch
 from machine import machine
 
@@ -144,8 +147,39 @@ def measured(way: Ways, images: np.ndarray, folder: Path) -> dict[str, float]:
     }
 
 
+def decoded(folder: Path, side: int, n: int) -> dict[str, float]:
+    """PNG files of `side` x `side` per second: by Pillow alone, into a table in memory, and into one on disk, of 64 x 64."""
+    (folder / "scans").mkdir(parents=True)
+    images = ci.phantoms.Heart(size=64).sample(n).values["x"][:, 0].numpy()
+    names, dice = [f"{i}.png" for i in range(n)], np.random.default_rng(0)
+    for name, image in zip(names, images.repeat(side // 64, 1).repeat(side // 64, 2), strict=True):
+        noisy = image + 0.02 * dice.standard_normal(image.shape)
+        PIL.Image.fromarray((255 * noisy.clip(0, 1)).astype(np.uint8)).save(folder / "scans" / name)
+    (folder / "rows.csv").write_text("\n".join(["file", *names]))
+    read = partial(ci.read_table, ci.Graph.of(x=ci.Image(shape=(1, 64, 64))), folder / "rows.csv", folder / "scans")
+    ways: dict[str, Callable[[], Any]] = {
+        "Pillow": lambda: [np.asarray(PIL.Image.open(folder / "scans" / name)) for name in names],
+        "in memory": read,
+        "on disk": partial(read, store=folder / "store"),
+        "on disk, two processes": partial(read, store=folder / "store2", workers=2),
+    }
+    return {name: n / timed(work) for name, work in ways.items()}
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
 def main(rows: int, out: Path) -> None:
     """Every way for both kinds of numbers."""
+    files = {}
+    for side, n in ((64, 4000), (512, 800), (1024, 200)):
+        with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+            files[f"{side} px"] = decoded(Path(folder), side, n)
+            print(side, files[f"{side} px"], flush=True)
     drawn = [ci.phantoms.Heart(size=64).sample(PART, seed=part).values["x"].numpy() for part in range(rows // PART)]
     images, found = np.concatenate(drawn), {}
     for kind, pixels in {"float32": images, "uint8": (255 * images).round().astype(np.uint8)}.items():
@@ -154,7 +188,7 @@ def main(rows: int, out: Path) -> None:
             found[f"{name}, {kind}"] = measured(way, pixels, folder)
             shutil.rmtree(folder.parent)
             print(name, kind, found[f"{name}, {kind}"], flush=True)
-    out.write_text(json.dumps({"machine": machine(), "rows": rows, "ways": found}, indent=1) + "\n")
+    out.write_text(json.dumps({"machine": machine(), "rows": rows, "ways": found, "files": files}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

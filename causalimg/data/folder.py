@@ -93,9 +93,8 @@ class Folder:
             near = self._by_stem.get(_stem(PurePath(name)))
             raise FileNotFoundError(f"no file {name!r} in {self.path}." + (f" Did you mean {near!r}?" if near else ""))
         found = found.resolve()
-        parts = series_in(found) if found.is_dir() else [found]
-        inside = all(file.resolve().is_relative_to(self.path.resolve()) for file in parts)
-        if not (self.limits.outside or inside):
+        parts = [file.resolve() for file in series_in(found)] if found.is_dir() else [found]
+        if not (self.limits.outside or all(file.is_relative_to(self._home) for file in parts)):
             raise ValueError(f"{name!r} is outside of {self.path}: limits=Limits(outside=True) reads it nevertheless")
         return found
 
@@ -103,6 +102,11 @@ class Folder:
         """Disks differ in how they write é, and a cell may have spaces about it."""
         for one in (name, plain(name), normalize("NFD", plain(name))):
             yield self.path / one
+
+    @cached_property
+    def _home(self) -> Path:
+        """Where the folder is, links followed."""
+        return self.path.resolve()
 
     @cached_property
     def _by_stem(self) -> dict[str, str]:

@@ -101,11 +101,14 @@ WHOLE = Frame()
 
 def area_average(images: Tensor, size: tuple[int, int], frame: Frame = WHOLE) -> Tensor:
     """What `frame` shows of `images` (..., height, width), resized to `size` by area averaging; beyond the images is 0."""
+    if tuple(images.shape[-2:]) == tuple(size) and frame == WHOLE:
+        return images
     sides = zip(images.shape[-2:], size, (frame.rows, frame.columns), strict=True)
     rows, columns = (_overlaps(old, new, *part).to(images) for old, new, part in sides)
     return rows @ images @ columns.T
 
 
+@lru_cache(maxsize=16)
 def missing(old: tuple[int, ...], size: tuple[int, int], frame: Frame) -> Tensor:
     """The share of each new pixel that lies beyond the picture, (height, width), in doubles."""
     return (1 - area_average(torch.ones(old, dtype=torch.float64), size, frame)).clamp(min=0)
