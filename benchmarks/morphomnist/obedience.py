@@ -26,8 +26,8 @@ def main(data: Path, out: Path, steps: list[int], n: int, seed: int) -> None:
     few, asked = ({name: column[rows] for name, column in val.items()} for rows in (slice(500), slice(500, 500 + n)))
     print("| steps | CPU-seconds | do(digit), calibrated | do(digit), weights 1 |\n| --- | --- | --- | --- |")
     for count in steps:
-        model, start = ci.compile(MorphoMNIST, *guides, seed=seed, x=MECHANISMS["flow"][0]), time.process_time()
-        recipe = MECHANISMS["flow"][1].model_copy(update={"steps": count})
+        model, start = ci.compile(MorphoMNIST, *guides, seed=seed, x=MECHANISMS["flow"].mechanism), time.process_time()
+        recipe = MECHANISMS["flow"].fit.model_copy(update={"steps": count})
         model.fit(train, few, seed=seed, x=recipe)
         spent, known = time.process_time() - start, abducted(model, asked)
         shares = []

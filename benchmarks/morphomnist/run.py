@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from morphometry import Morphometer
@@ -45,16 +45,28 @@ OBEYING: dict[str, Any] = {
 }
 """An HVAE with latents at 2x2 and 1x1 only, a prior that sees the parents, and pixels with a noise of a fifth of the range."""
 
-MECHANISMS: dict[str, tuple[ci.Mechanism, ci.Recipe, ci.Recipe]] = {
-    "flow": (ci.FlowMatching(), ci.FlowMatching.recipe, ci.Recipe()),
-    "hvae": (ci.Edited(base=ci.HVAE(), edit=ci.Deform()), ci.Recipe(batch=32, lr=2e-3, warmup=100), ci.Recipe(lr=2e-3)),
-    "mediator": (
+
+class Way(NamedTuple):
+    """A mechanism of the image, and how it is fitted and fine-tuned but for the steps."""
+
+    mechanism: ci.Mechanism
+    fit: ci.Recipe
+    tuning: ci.Recipe
+    bound: ci.Bound | None = None
+
+
+MECHANISMS = {
+    "flow": Way(ci.FlowMatching(), ci.FlowMatching.recipe, ci.Recipe()),
+    "hvae": Way(
+        ci.Edited(base=ci.HVAE(), edit=ci.Deform()), ci.Recipe(batch=32, lr=2e-3, warmup=100), ci.Recipe(lr=2e-3)
+    ),
+    "mediator": Way(
         ci.HVAE(**(OBEYING | {"scale_floor": 0.1})),
         ci.Recipe(batch=128, lr=2e-3, warmup=100),
         ci.Recipe(lr=5e-4),
+        ci.Bound(tolerance=0.05),
     ),
 }
-"""The mechanism of the image, and how it is fitted and fine-tuned but for the steps."""
 
 PUBLISHED: dict[str, Any] = {
     "who": "Melistas et al. 2024, hierarchical VAE, judged by their predictors",
@@ -90,10 +102,12 @@ def fitted(
     """The model, fitted; a flow's weights are calibrated on the guides."""
     folder = out / f"{mechanism}_{seed}_{steps}"
     if not folder.exists():
-        made, recipe, _ = MECHANISMS[mechanism]
-        model = ci.compile(MorphoMNIST, *readers(train, val, out, "guide"), seed=seed, x=made).to(ci.accelerator())
+        way = MECHANISMS[mechanism]
+        model = ci.compile(MorphoMNIST, *readers(train, val, out, "guide"), seed=seed, x=way.mechanism).to(
+            ci.accelerator()
+        )
         some = {name: value[:1000] for name, value in val.items()}
-        recipe = recipe.model_copy(update={"steps": steps})
+        recipe = way.fit.model_copy(update={"steps": steps})
         model.fit(train, some, seed=seed, x=recipe, log=out / f"{folder.name}_fit")
         model.save(folder)
     return ci.CausalModel.load(folder).to(ci.accelerator())
@@ -106,12 +120,14 @@ def tuned(
     folder = out / f"{mechanism}_{seed}_{steps}_{tune}"
     if not folder.exists():
         model = fitted(train, val, out, mechanism, steps, seed)
-        recipe = MECHANISMS[mechanism][2].model_copy(update={"steps": tune, "batch": 32, "warmup": tune // 20})
+        how = MECHANISMS[mechanism]
+        recipe = how.tuning.model_copy(update={"steps": tune, "batch": 32, "warmup": tune // 20})
         # a jitter of the view is what intensity measures; a stroke has no outline, and change is what was asked for
         terms = [term(guide) for guide in readers(train, val, out, "guide") for term in (ci.Target, ci.Hold)]
         some, few = ({name: value[:n] for name, value in rows.items()} for rows, n in ((train, 20000), (val, 500)))
         guidance = [*terms, ci.Minimality()]
-        model.finetune(some, few, guidance=guidance, view=ci.View(jitter=0), recipe=recipe, seed=seed)
+        view = ci.View(jitter=0)
+        model.finetune(some, few, guidance=guidance, view=view, recipe=recipe, bound=how.bound, seed=seed)
         model.save(folder)
     return ci.CausalModel.load(folder).to(ci.accelerator())
 
