@@ -64,7 +64,7 @@ def trained(processes, script, image, steps, name):
 def test_two_processes_train_what_one_does(script, image):
     (alone, weights), (shared, others) = (trained(n, script, image, STEPS, f"by_{n}") for n in (1, 2))
     for one, other in zip(alone, shared, strict=True):
-        assert other == pytest.approx(one, rel=1e-5)
+        assert other == pytest.approx(one, rel=1e-5, abs=1e-6)  # a log-likelihood passes through 0
     for name, value in weights.items():
         assert torch.allclose(value.float(), others[name].float(), atol=1e-5)
 
