@@ -113,7 +113,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with hc18_128.npz and metadata.csv")
     parser.add_argument("--out", type=Path, default=Path("out/fetal_head"))
-    parser.add_argument("--size", type=int, default=64, choices=WIDTHS, help="of the images, in pixels; 32 for a first look")
+    parser.add_argument("--size", type=int, default=64, choices=WIDTHS, help="in pixels; 32 for a first look")
     parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; all else follows it")
     parser.add_argument("--every", type=int, default=1, help="of so many test images one is judged")
     parser.add_argument("--seed", type=int, default=0)
