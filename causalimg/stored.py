@@ -26,7 +26,7 @@ class Stored:
 
     def __init__(self, path: str | Path, told: str = "") -> None:
         self.path, self._told = Path(path).resolve(), told
-        self._state = _state(self.path)
+        self._state = state_of(self.path)
         mapped = np.load(self.path, mmap_mode="c")  # private: nothing that is written to it reaches the file
         self._all = torch.from_numpy(mapped)
         self._rows: Tensor | None = None
@@ -111,12 +111,12 @@ class Stored:
 def _opened(path: Path, told: str, state: tuple[int, int], rows: Tensor | None) -> Stored:
     """A column that another process had open. Raises ValueError where its file is another one by now."""
     column = Stored(path, told)
-    if _state(path) != state:
+    if state_of(path) != state:
         raise ValueError(f"{path} was changed while a table had it open: open the table anew, with load_table")
     return column if rows is None else column.at(rows)
 
 
-def _state(path: Path) -> tuple[int, int]:
+def state_of(path: Path) -> tuple[int, int]:
     """Another one where the file was changed: its size, and when it was written."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns

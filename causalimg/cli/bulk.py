@@ -10,6 +10,7 @@ from causalimg.cli.asking import Asking
 from causalimg.cli.many import Rows, check_each, seen
 from causalimg.data import load_table
 from causalimg.generation import generate
+from causalimg.stored import state_of
 from causalimg.values import Columns
 
 
@@ -24,7 +25,7 @@ class Files:
         return len(self.rows)
 
     def about(self) -> Any:
-        marks = [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in self.rows.files]
+        marks = [(str(file), *state_of(file)) for file in self.rows.files]
         known = {name: column.tolist() for name, column in self.rows.known.items()}
         read = [self.asking.given, self.asking.fit, self.asking.slices, self.asking.spacing, self.rows.spacings]
         return sha256(repr([marks, known, self.rows.extra, read]).encode()).hexdigest()

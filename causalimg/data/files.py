@@ -32,6 +32,7 @@ from causalimg.errors import check_kind, check_known, unknown, whole, wrong_kind
 from causalimg.graph import Continuous, Graph, Image, as_graph, measure
 from causalimg.graph.quantities import PIXELS
 from causalimg.readers import Reader, ReaderSet
+from causalimg.stored import state_of
 from causalimg.training.counting import Counting
 from causalimg.values import by_name, digests
 
@@ -336,8 +337,7 @@ def _state(files: Iterable[Path]) -> str:
     """Another text where one of `files` was written anew: a digest of their names, sizes and times."""
     digest = sha256()
     for file in files:
-        found = file.stat()
-        digest.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+        digest.update("".join(f"{part}\0" for part in (file, *state_of(file))).encode())
     return digest.hexdigest()
 
 

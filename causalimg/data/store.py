@@ -136,10 +136,9 @@ def alone(folder: Path) -> Iterator[None]:
         if sys.platform != "win32":
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which those that it forks don't hold
-            except (BlockingIOError, PermissionError):
-                raise BlockingIOError(f"another process writes into {folder}: wait for it") from None
-            except OSError:
-                pass
+            except OSError as error:
+                if isinstance(error, BlockingIOError | PermissionError):  # others are of disks without locks
+                    raise BlockingIOError(f"another process writes into {folder}: wait for it") from None
         yield
 
 
