@@ -1,8 +1,10 @@
-"""On what a number was measured."""
+"""On what a number was measured, and how long it took."""
 
 import os
 import platform
 import subprocess
+import time
+from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -37,3 +39,10 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return said.stdout.strip()
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds that `work` takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

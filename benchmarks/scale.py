@@ -13,7 +13,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import machine
+from machine import machine, timed
 from memory import status
 from torch import Tensor
 from torch.distributions import Normal
@@ -99,13 +99,6 @@ def watched() -> Iterator[Marks]:
     finally:
         over.set()
         watching.join()
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds."""
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 def fitted(table: Table, steps: int) -> float:

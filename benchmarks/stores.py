@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import torch
-from machine import machine
+from machine import machine, timed
 
 import causalimg as ci
 from causalimg.data.store import Store
@@ -164,13 +164,6 @@ def decoded(folder: Path, side: int, n: int) -> dict[str, float]:
         "on disk, two processes": partial(read, store=folder / "store2", workers=2),
     }
     return {name: n / timed(work) for name, work in ways.items()}
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds."""
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 def main(rows: int, out: Path) -> None:
