@@ -64,16 +64,16 @@ Marks = list[tuple[float, float, float]]
 
 
 @cache
-def hearts(seed: int) -> ci.phantoms.Sample:
-    """A part's worth of them."""
-    return HEART.sample(PART, seed=seed)
+def hearts(seed: int) -> dict[str, Tensor]:
+    """A part's worth of them, without their outlines."""
+    return HEART.sample(PART, seed=seed).values
 
 
 def drawn(part: int) -> Table:
     """So many hearts, with noise that is drawn with the number of the part; of eight bits, as files have them."""
-    sample, dice = hearts(part % SAMPLES), torch.Generator().manual_seed(part)
-    noisy = sample.values["x"] + 0.02 * torch.randn(sample.values["x"].shape, generator=dice)
-    return Table(HEART.graph, sample.values | {"x": (255 * noisy).round().clamp(0, 255) / 255})
+    values, dice = hearts(part % SAMPLES), torch.Generator().manual_seed(part)
+    noisy = values["x"] + 0.02 * torch.randn(values["x"].shape, generator=dice)
+    return Table(HEART.graph, values | {"x": (255 * noisy).round().clamp(0, 255) / 255})
 
 
 def together(field: str) -> float:

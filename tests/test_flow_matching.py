@@ -96,8 +96,9 @@ def test_pushed_by_what_it_missed_a_walk_passes_the_points_of_another():
 # -- closed forms ------------------------------------------------------------------------------------------------------
 
 
-def test_its_likelihood_is_that_of_the_normal_that_it_draws_from():
-    flow, (image, parents) = bound(Normal, steps=120, begin=1.0), family()
+@pytest.mark.parametrize(("shift", "steps"), [(1.0, 120), (2.0, 240)])
+def test_its_likelihood_is_that_of_the_normal_that_it_draws_from(shift, steps):
+    flow, (image, parents) = bound(Normal, steps=steps, begin=1.0, shift=shift), family()
     u, nll = explain(flow, image, parents)
     unit = 2 * image - 1
     exact = torch.distributions.Normal(flow.mean(parents), flow.spread).log_prob(unit) + math.log(2)
@@ -134,6 +135,26 @@ def test_the_loss_is_least_at_the_velocity_that_makes_the_data():
     for wrong in (0.2, 0.4):
         flow.spread = wrong
         assert flow.loss(draws, parents).mean() > at_best
+
+
+def test_a_shift_divides_the_odds_of_all_times_in_training_and_in_solving(monkeypatch):
+    met, (image, parents) = [], family(4000)
+
+    def velocity(flow, x, t, parents, condition):
+        met.append(t)
+        return torch.zeros_like(x)
+
+    monkeypatch.setattr(ci.FlowMatching, "velocity", velocity)
+    odds = {}
+    for shift in (1.0, 3.0):
+        flow = bound(shift=shift)
+        torch.manual_seed(0)
+        flow.loss(image, parents)
+        abduct(flow, image, parents)
+        odds[shift] = torch.cat(met) / (1 - torch.cat(met))
+        met.clear()
+    assert len(odds[1.0]) == 4000 + flow.steps + 1
+    torch.testing.assert_close(odds[1.0] / 3, odds[3.0], rtol=1e-4, atol=1e-6)
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------
@@ -236,18 +257,25 @@ def test_what_a_few_steps_miss_of_the_image_mends_the_answer():
     assert mended < 0.2 * bare
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 16), (1, 12, 4)])
-def test_any_size_that_it_can_halve_and_three_channels(shape):
-    flow, (image, parents) = bound(shape=shape), family(shape=shape)
+@pytest.mark.parametrize(("shape", "patch"), [((3, 8, 16), 2), ((1, 12, 4), 2), ((3, 12, 24), 6), ((1, 6, 10), 1)])
+def test_any_size_that_it_can_halve_and_three_channels(shape, patch):
+    flow, (image, parents) = stirred(shape=shape, patch=patch), family(shape=shape)
+    with torch.no_grad():
+        assert flow.unet(image, torch.zeros(6, 16)).shape[2:] == (shape[1] // patch, shape[2] // patch)
     assert (answer(flow, image, parents, parents) - image).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(
-    ("shape", "bounds", "said"), [((1, 9, 8), (0, 1), "8x8"), ((1, 8, 8), (0, None), "bounds on both sides")]
+    ("shape", "settings", "said"),
+    [
+        ((1, 9, 8), {}, "8x8"),
+        ((1, 16, 28), {"patch": 6}, r"divisible by 12 \(2 widths, patches of 6x6\); .* 12x24"),
+        ((1, 8, 8), {"bounds": (0, None)}, "bounds on both sides"),
+    ],
 )
-def test_an_image_that_will_not_do_is_refused(shape, bounds, said):
+def test_an_image_that_will_not_do_is_refused(shape, settings, said):
     with pytest.raises(ValueError, match=said):
-        bound(shape=shape, bounds=bounds)
+        bound(shape=shape, **settings)
 
 
 # -- the road ----------------------------------------------------------------------------------------------------------

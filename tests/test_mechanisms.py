@@ -50,6 +50,7 @@ MECHANISMS = {
     "HVAE, discretised, root": (ci.HVAE(**TINY, likelihood="discretised"), ci.Image(shape=(3, 8, 8))),
     "flow matching": (ci.FlowMatching(**FLOW), ci.Image(shape=(1, 8, 8), parents=BOTH)),
     "flow matching, root": (ci.FlowMatching(**{**FLOW, "steps": 3}), ci.Image(shape=(3, 8, 8))),
+    "flow matching, patches": (ci.FlowMatching(**FLOW, patch=4, shift=2.0), ci.Image(shape=(1, 16, 16), parents=BOTH)),
     "flow matching, edited": (
         ci.Edited(base=ci.FlowMatching(**FLOW), edit=DEFORM),
         ci.Image(shape=(1, 8, 8), bounds=(-1, 3), parents=BOTH),

@@ -29,6 +29,10 @@ the noise, the likelihood, and samples.
 Where no parent changed, and outside the region, x follows the path of what was seen: whatever the weights, and whatever was
 learnt, nothing asked changes nothing. With all weights 1 and n = v the sum is v(x, t, pa').
 
+The more pixels an image has, the more noise it takes to hide what is large in it. So times can be shifted towards noise, in
+training and in solving, all odds t / (1 - t) divided by `shift`: 2 for images of twice the side (timestep shifting in *Scaling
+Rectified Flow Transformers for High-Resolution Image Synthesis*, Esser et al., 2024, arXiv:2403.03206, §5.3.2).
+
 The r_k belong to both paths: what the solver misses of one it nearly misses of the other, so that a few steps do (noise of every
 step, as in *An Edit Friendly DDPM Noise Space*, Huberman-Spiegelglas et al., CVPR 2024, arXiv:2304.06140).
 """
@@ -39,7 +43,7 @@ from typing import Annotated, ClassVar, cast
 
 import torch
 from einops.layers.torch import Rearrange
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -77,11 +81,12 @@ LATE = 0.5
 class FlowMatching(Likelihood, Guidable):
     """Conditional flow for `Image` variables of any number of channels, and any size divisible by its down-sampling.
 
-    `widths` are the channels of its U-Net per resolution, fine to coarse, from half the image's size, each with `blocks` residual
-    blocks on the way down and up. `steps`: in so many the flow is solved from 0 to s, see `solvers`; `begin`: s. Noise has u for
-    its latent, and for pixels the r_k, (batch, steps + 1, channels, height, width), the last one from s to 1. The likelihood is
-    exact but for the solver's steps and one draw of Hutchinson's estimate of the divergence; it costs a gradient for each
-    evaluation.
+    `widths` are the channels of its U-Net per resolution, fine to coarse: first one for every `patch` x `patch` pixels, then for
+    twice, four times, ... as many on a side, each with `blocks` residual blocks on the way down and up. Twice the side in patches
+    of twice the side costs no more. `steps`: in so many the flow is solved from 0 to s, see `solvers`; `begin`: s,
+    before times are shifted. Noise has u for its latent, and for pixels the r_k, (batch, steps + 1, channels, height, width), the
+    last one from s to 1. The likelihood is exact but for the solver's steps and one draw of Hutchinson's estimate of the
+    divergence; it costs a gradient for each evaluation.
     """
 
     handles = (Image,)
@@ -90,23 +95,25 @@ class FlowMatching(Likelihood, Guidable):
     abducts_once = True
 
     widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (48, 64, 96, 128)
+    patch: PositiveInt = 2
     blocks: PositiveInt = 1
     embedding: PositiveInt = 128
     steps: PositiveInt = 6
     begin: Annotated[float, Field(gt=0, le=1)] = 0.95
+    shift: PositiveFloat = 1.0
 
     def build(self) -> None:
         image = cast(Image, self.variable)
         channels, height, width = image.shape
         self.low, self.high = bounds_of("FlowMatching", image)
-        check_divisible("FlowMatching", image, len(self.widths))
-        kernels = kernels_of((height, width), len(self.widths))
+        check_divisible("FlowMatching", image, len(self.widths), self.patch)
+        kernels = kernels_of((height, width), len(self.widths), self.patch)
         self.condition = Condition(self.parents, self.embedding)
-        self.unet = ModulatedUNet(channels, self.widths, kernels, self.embedding, self.blocks)
+        self.unet = ModulatedUNet(channels, self.widths, kernels, self.embedding, self.blocks, self.patch)
         self.leave = nn.Sequential(
             nn.SiLU(),
-            nn.Conv2d(self.widths[0], 4 * channels, 3, padding=1),
-            Rearrange("n (c a b) h w -> n c (h a) (w b)", a=2, b=2),
+            nn.Conv2d(self.widths[0], self.patch**2 * channels, 3, padding=1),
+            Rearrange("n (c a b) h w -> n c (h a) (w b)", a=self.patch, b=self.patch),
         )
         self.weights = nn.Buffer(torch.ones(len(self.parents)))
         self.tuned = Condition(self.parents, self.embedding).requires_grad_(False)  # `fit` leaves it alone
@@ -132,7 +139,7 @@ class FlowMatching(Likelihood, Guidable):
     def abduct(self, value: Tensor, parents: Values, prior: Noise) -> ImageNoise:
         velocity, times, (fresh,) = self._velocity(parents), self._times(), cast(ImageNoise, prior).latents
         image = widen(self._unit(value), len(fresh))
-        back = walk(velocity, torch.lerp(fresh, image, self.begin), times[self.steps :: -1])
+        back = walk(velocity, torch.lerp(fresh, image, times[self.steps]), times[self.steps :: -1])
         start = back.points[-1]
         points = [*back.points[::-1], *[image] * (self.begin < 1)]
         path = Path(points, [velocity(start, 0.0), *back.velocities[::-1]])
@@ -142,7 +149,7 @@ class FlowMatching(Likelihood, Guidable):
 
     def loss(self, value: Tensor, parents: Values) -> Tensor:
         x, u = self._unit(value), torch.randn_like(value)
-        t = torch.randn(len(value), device=value.device).sigmoid()
+        t = (torch.randn(len(value), device=value.device) - math.log(self.shift)).sigmoid()
         between = torch.lerp(u, x, t[:, None, None, None])
         return (self.velocity(between, t, parents, self.condition) - (x - u)).square().flatten(1).sum(1)
 
@@ -216,7 +223,7 @@ class FlowMatching(Likelihood, Guidable):
 
         def velocity(x: Tensor, t: float) -> Tensor:
             v = follow(x, t)
-            if t < LATE:
+            if t < self._shifted(LATE):
                 return v
             ends = [self._image(point + (1 - t) * speed) for point, speed in ((x, v), seen[t])]
             wish = laid_into(region, pull(ends[0], ends[1].expand_as(x)), torch.zeros_like(x))
@@ -239,7 +246,11 @@ class FlowMatching(Likelihood, Guidable):
 
     def _times(self) -> list[float]:
         """From 0 to s in `steps` steps, and to 1."""
-        return [self.begin * step / self.steps for step in range(self.steps + 1)] + [1.0] * (self.begin < 1)
+        even = [self.begin * step / self.steps for step in range(self.steps + 1)]
+        return [self._shifted(t) for t in even] + [1.0] * (self.begin < 1)
+
+    def _shifted(self, t: float) -> float:
+        return t / (t + self.shift * (1 - t))
 
     def _unit(self, value: Tensor) -> Tensor:
         return 2 * (value - self.low) / (self.high - self.low) - 1

@@ -41,10 +41,12 @@ class Encoder(nn.Module):
     """Image (batch, channels, h, w), modulated by the parents' embedding -> features per resolution, fine to coarse."""
 
     def __init__(
-        self, channels: int, widths: Sequence[int], kernels: Sequence[int], embedding: int, blocks: int
+        self, channels: int, widths: Sequence[int], kernels: Sequence[int], embedding: int, blocks: int, patch: int = 2
     ) -> None:
         super().__init__()
-        self.down = nn.ModuleList(_merge_patches(before, after) for before, after in pairwise([channels, *widths]))
+        sides = [patch] + [2] * (len(widths) - 1)
+        merged = zip(pairwise([channels, *widths]), sides, strict=True)
+        self.down = nn.ModuleList(_merge_patches(before, after, side) for (before, after), side in merged)
         self.stages = nn.ModuleList(
             Stage(width, embedding, blocks, kernel) for width, kernel in zip(widths, kernels, strict=True)
         )
@@ -57,9 +59,9 @@ class Encoder(nn.Module):
         return found
 
 
-def _merge_patches(before: int, after: int) -> nn.Module:
-    patches = Rearrange("n c (h a) (w b) -> n (c a b) h w", a=2, b=2)
-    return nn.Sequential(patches, nn.Conv2d(4 * before, after, 1))
+def _merge_patches(before: int, after: int, side: int) -> nn.Module:
+    patches = Rearrange("n c (h a) (w b) -> n (c a b) h w", a=side, b=side)
+    return nn.Sequential(patches, nn.Conv2d(side**2 * before, after, 1))
 
 
 class Inference(NamedTuple):
@@ -218,9 +220,9 @@ class Decoder(nn.Module):
         return loc, raw_scale
 
 
-def kernels_of(size: tuple[int, int], levels: int) -> list[int]:
-    """The side of the convolutions' kernels per resolution, fine to coarse, for images of `size`."""
-    return [3 if max(size) // 2 ** (level + 1) > 2 else 1 for level in range(levels)]
+def kernels_of(size: tuple[int, int], levels: int, patch: int = 2) -> list[int]:
+    """The side of the convolutions' kernels per resolution, fine to coarse, for images of `size` in patches of `patch`."""
+    return [3 if max(size) // (patch * 2**level) > 2 else 1 for level in range(levels)]
 
 
 def bounds_of(what: str, image: Image) -> tuple[float, float]:
@@ -230,13 +232,13 @@ def bounds_of(what: str, image: Image) -> tuple[float, float]:
     return cast(tuple[float, float], image.bounds)
 
 
-def check_divisible(what: str, image: Image, levels: int) -> None:
-    """Raise ValueError, with the nearest size that works, for an image that can't be halved `levels` times."""
-    factor = 2**levels
+def check_divisible(what: str, image: Image, levels: int, patch: int = 2) -> None:
+    """Raise ValueError, with the nearest size that works, for an image whose patches can't be halved for so many levels."""
+    factor = patch * 2 ** (levels - 1)
     height, width = image.shape[1:]
     nearest = tuple(max(factor, round(side / factor) * factor) for side in (height, width))
     if (height, width) != nearest:
         raise ValueError(
-            f"{what}: {height}x{width} is not divisible by {factor} ({levels} widths); "
+            f"{what}: {height}x{width} is not divisible by {factor} ({levels} widths, patches of {patch}x{patch}); "
             f"the nearest size that works is {nearest[0]}x{nearest[1]}"
         )

@@ -1,7 +1,7 @@
-"""A U-Net of modulated blocks: an image and an embedding to features of every pixel, at half the image's resolution.
+"""A U-Net of modulated blocks: an image and an embedding to features of every patch of the image.
 
-*U-Net* (Ronneberger et al., 2015, arXiv:1505.04597), with blocks that an embedding modulates (see `blocks`) and patches of 2x2
-at the entrance, so that no wide convolution runs at full resolution.
+*U-Net* (Ronneberger et al., 2015, arXiv:1505.04597), with blocks that an embedding modulates (see `blocks`) and patches at the
+entrance, so that no wide convolution runs at full resolution.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from causalimg.mechanisms.hierarchy import Encoder
 
 
 class ModulatedUNet(nn.Module):
-    """Image (batch, channels, h, w) and embedding (batch, embedding) -> features (batch, widths[0], h/2, w/2).
+    """Image (batch, channels, h, w) and embedding (batch, embedding) -> features (batch, widths[0], h/patch, w/patch).
 
     `widths` and `kernels` are per resolution, fine to coarse, `blocks` how many residual blocks each has on the way down and on
     the way up. Without an embedding (0 wide) nothing modulates.
     """
 
     def __init__(
-        self, channels: int, widths: Sequence[int], kernels: Sequence[int], embedding: int, blocks: int
+        self, channels: int, widths: Sequence[int], kernels: Sequence[int], embedding: int, blocks: int, patch: int = 2
     ) -> None:
         super().__init__()
-        self.down = Encoder(channels, widths, kernels, embedding, blocks)
+        self.down = Encoder(channels, widths, kernels, embedding, blocks, patch)
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.stages = nn.ModuleList(
             Stage(width, embedding, blocks, kernel) for width, kernel in zip(widths[:-1], kernels[:-1], strict=True)
