@@ -51,14 +51,15 @@ def demo(out: Path) -> str:
     return "\n".join(_said(model, heart, asked))
 
 
-def train(out: Path, *, patients: int = 800, steps: int = 600, seed: int = 0) -> CausalModel:
+def train(out: Path, *, patients: int = 800, held_out: int = 96, steps: int = 600, seed: int = 0) -> CausalModel:
     """Run it all, and write figures, tables and the model into the folder `out`. Returns the model.
 
-    `steps` are those of the image's fit; its fine-tuning takes half of them, a segmentor a third.
+    `patients` are trained on; as many as `held_out` says validate, and as many are judged. `steps` are those of the image's fit;
+    its fine-tuning takes half of them, a segmentor a third.
     """
     out.mkdir(parents=True, exist_ok=True)
     heart = Heart(size=64)
-    train, val, test = (heart.sample(n, seed=seed + i) for i, n in enumerate((patients, 96, 96)))
+    train, val, test = (heart.sample(n, seed=seed + i) for i, n in enumerate((patients, held_out, held_out)))
     draw_graph(heart.graph, out / "graph.png")
     asked = _asked(test)
 

@@ -50,8 +50,8 @@ TILTED, MIRRORED, TURNED = (
 
 
 def heads(size: int) -> tuple[Callable[[Path], Study], dict[str, Any], dict[str, Any]]:
-    """Heads, `size` x `size`; those of more than 64 px in networks of more levels."""
-    image = {"image": ci.FlowMatching(widths=fetal_head.WIDTHS[size])} if size > 64 else {}
+    """Heads, `size` x `size`."""
+    image = {"image": fetal_head.FLOWS[size]}
     return lambda data: Study.of_table(fetal_head.read(data, size), patient="subject"), {}, MIRRORED | image
 
 
@@ -60,17 +60,26 @@ STUDIES: dict[str, tuple[Callable[[Path], Study], dict[str, Any], dict[str, Any]
     "heart": (lambda data: Study.of_table(cardiac_mri.read(data)), {"augment": ROTATED}, TURNED),
     "head": heads(64),
     "head128": heads(128),
-    "head192": heads(192),  # of files of 128 px: twice as many pixels, and nothing more to see
+    "head192": heads(192),  # of files of 128 px: more pixels, and nothing more to see
     "thirds": (lambda data: Study.of_table(chest_xray.read(data, Thirds)), {}, TILTED),
 }
 """How it is read, settings of its plan, and those of a flow's, which, with many steps for few images, sees them move."""
 
 
 def main(
-    study: str, data: Path, out: Path, image: str, methods: Sequence[str], seeds: Sequence[int], steps: int, every: int
+    study: str,
+    data: Path,
+    out: Path,
+    image: str,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    steps: int,
+    every: int,
+    readers: int | None,
 ) -> None:
     """Train, judge, and write."""
     read, settings, of_flow = STUDIES[study]
+    settings = settings | ({"readers": ci.Recipe(steps=readers, lr=4e-3)} if readers else {})
     plan = Plan.of_flow(steps, **settings, **of_flow) if image == "flow" else Plan.of_length(steps, **settings)
     print(compare_guidance(read(data).judged_on(every), out, methods=methods, seeds=seeds, plan=plan).table())
 
@@ -84,6 +93,7 @@ if __name__ == "__main__":
     parser.add_argument("--methods", nargs="+", default=["none", "regressor", "segmentor"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=500, help="of the image's fit; the rest follows it")
+    parser.add_argument("--readers", type=int, help="steps of the readers' training, where it shall not follow")
     parser.add_argument(
         "--every", type=int, default=1, help="of so many test images one is judged: 10 for a first look"
     )

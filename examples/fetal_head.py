@@ -15,7 +15,7 @@ from torch.distributions import LogNormal
 import causalimg as ci
 
 SHOWN = (0.001, 1.0)  # shares of the image that a head can take
-WIDTHS = dict.fromkeys((32, 64), (48, 64, 96, 128)) | {128: (32, 48, 64, 96, 128), 192: (24, 32, 48, 64, 96, 128)}
+FLOWS = {32: ci.FlowMatching()} | {size: ci.FlowMatching(patch=size // 32, shift=size / 64) for size in (64, 128, 192)}
 
 
 def head_graph(size: int) -> type[ci.Graph]:
@@ -86,7 +86,7 @@ def main(data: Path, out: Path, size: int, steps: int, every: int, seed: int) ->
     reader, judge = (ci.Segmentor.unet(("head",), encoder=name, seed=seed) for name in ("tu-resnet18", "mobilenet_v2"))
     for one in (reader, judge):
         one.fit(train["x"], train.masks, (val["x"], val.masks), recipe=of_readers, seed=seed + (one is judge))
-    model = ci.compile(table.graph, reader, seed=seed, head_px=Zoomed(), x=ci.FlowMatching(widths=WIDTHS[size]))
+    model = ci.compile(table.graph, reader, seed=seed, head_px=Zoomed(), x=FLOWS[size])
     how = {"pose": ci.Pose(rotate=5, mirror=True), "checkpoint": out / "checkpoint"}
     model.to(ci.accelerator()).fit(train, val, seed=seed, x=ci.Recipe(steps=steps, batch=32), **how)
 
@@ -113,7 +113,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with hc18_128.npz and metadata.csv")
     parser.add_argument("--out", type=Path, default=Path("out/fetal_head"))
-    parser.add_argument("--size", type=int, default=64, choices=WIDTHS, help="in pixels; 32 for a first look")
+    parser.add_argument("--size", type=int, default=64, choices=FLOWS, help="in pixels; 32 for a first look")
     parser.add_argument("--steps", type=int, default=3000, help="of the image's fit; all else follows it")
     parser.add_argument("--every", type=int, default=1, help="of so many test images one is judged")
     parser.add_argument("--seed", type=int, default=0)

@@ -21,7 +21,7 @@ def run(monkeypatch, *words):
     "ignore:the image hardly follows:UserWarning", "ignore:the guide .* reads:UserWarning"
 )  # six steps
 def test_training_writes_its_figures_and_its_model_answers(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(app, "train", lambda out, **options: SMALL(out, patients=24, **options))
+    monkeypatch.setattr(app, "train", lambda out, **options: SMALL(out, patients=24, held_out=24, **options))
     out = tmp_path / "demo"
     assert run(monkeypatch, "demo", "--train", "--out", out, "--steps", 6) == 0
     assert "| do |" in capsys.readouterr().out

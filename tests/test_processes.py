@@ -15,7 +15,7 @@ from test_command_line import SMALL, run, write_table
 import causalimg as ci
 from causalimg.cli.devices import TogetherError, together
 from causalimg.training import loop
-from causalimg.training.processes import SharedDraws, share
+from causalimg.training.processes import SharedDraws, check_shared_out
 from causalimg.training.randomness import batches
 
 ROUNDS, STEPS = int(os.environ.get("ROUNDS", "1")), int(os.environ.get("STEPS", "12"))
@@ -101,7 +101,7 @@ def test_shares_make_a_batch_and_draws_are_those_of_one_process():
     shares = [next(batches({"i": torch.arange(20)}, 6, torch.device("cpu"), 0, rank, 2))["i"] for rank in range(2)]
     assert torch.equal(torch.stack(shares, 1).flatten(), whole)
     with pytest.raises(ValueError, match="batch=7 can't be shared out among 2 processes: say a multiple of 2"):
-        share(7, 2)
+        check_shared_out(7, 2)
 
 
 def last(x):

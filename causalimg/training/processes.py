@@ -34,11 +34,10 @@ def wait_for_others() -> None:
         distributed.barrier()
 
 
-def share(batch: int, ranks: int) -> int:
-    """The rows of a batch that each of `ranks` processes has. Raises ValueError where they can't have the same number."""
+def check_shared_out(batch: int, ranks: int) -> None:
+    """Raise ValueError where `ranks` processes can't each have the same number of rows of a batch."""
     if batch % ranks:
         raise ValueError(f"batch={batch} can't be shared out among {ranks} processes: say a multiple of {ranks}")
-    return batch // ranks
 
 
 class SharedDraws(TorchFunctionMode):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from causalimg.errors import as_seed
 from causalimg.stored import Stored
-from causalimg.training.processes import share
+from causalimg.training.processes import check_shared_out
 from causalimg.values import AnyNest, Nest, count_rows, leaves, map_tensors
 
 
@@ -50,7 +50,7 @@ def batches(
     shared out). Of what is on disk the next batches are read while one is used. Raises ValueError where a batch can't be shared
     out.
     """
-    share(size, ranks)
+    check_shared_out(size, ranks)
     store = device if fits(data, device) else torch.device("cpu")
     data = map_tensors(lambda column: column.to(store), data)
     on_disk = any(isinstance(column, Stored) for _, column in leaves(data))
