@@ -1,7 +1,7 @@
 """Images and masks from files: found for each row, and brought to the grid and the grey levels of an image variable."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os.path import normpath
 from pathlib import Path
 
@@ -92,14 +92,17 @@ def image_of(picture: Picture, variable: Image, normalise: Normalise | None, fit
     out of bounds, channels that don't fit, and without `fit`, for sides of other proportions than the variable's.
     """
     _check_shape(picture.shape, variable.shape[0])
-    values = torch.from_numpy(_scaled(picture, variable, normalise))
-    _check_shape(tuple(values.shape), variable.shape[0])
-    if variable.outside(values).any():
-        low, high = values.min().item(), values.max().item()
+    pixels, within_bounds = _numbers(picture, variable, normalise)
+    _check_shape(pixels.shape, variable.shape[0])
+    values = torch.from_numpy(pixels.astype(np.float64))
+    least, greatest = values.aminmax()
+    ends = within_bounds(torch.stack([least, greatest]))
+    if variable.outside(ends).any():
+        low, high = ends.tolist()
         raise ValueError(f"pixels from {low:g} to {high:g}, expected {variable.allowed}")
     frame, size = Frame.of(picture, variable, fit), variable.shape[1:]
     shown = area_average(_channels(values, variable.shape[0]), size, frame)
-    return (shown + values.min() * missing(picture.shape[:2], size, frame)).float()
+    return within_bounds(shown + least * missing(picture.shape[:2], size, frame)).float()
 
 
 def masks_of(labels: Pixels, structures: Sequence[str], size: tuple[int, int], frame: Frame = WHOLE) -> Tensor:
@@ -136,23 +139,23 @@ def lost(labels: Pixels, structures: int, size: tuple[int, int], frame: Frame) -
     return shares
 
 
-def _scaled(picture: Picture, variable: Image, normalise: Normalise | None) -> Pixels:
-    """In doubles: what `normalise` returns, or what integers are of their greatest, brought to the bounds; floats as they are."""
+def _numbers(
+    picture: Picture, variable: Image, normalise: Normalise | None
+) -> tuple[Pixels, Callable[[Tensor], Tensor]]:
+    """The numbers of `picture`, and what brings numbers, or means of them, to the variable's bounds; floats are there."""
     pixels = picture.pixels
     if normalise is not None:
-        unit = np.array(_normalised(pixels, normalise), dtype=np.float64)
+        pixels, most = _normalised(pixels, normalise), 1
     elif pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
-        unit = pixels / (picture.most or np.iinfo(pixels.dtype).max)
+        most = picture.most or np.iinfo(pixels.dtype).max
     elif pixels.dtype.kind == "f":
-        return pixels.astype(np.float64)
+        return pixels, lambda values: values
     else:
         raise ValueError(f"pixels are {pixels.dtype}, expected uint8, uint16 or floats; or say normalise=Percentile()")
     low, high = variable.bounds
     if low is None or high is None:
         raise ValueError("grey levels are scaled to the variable's bounds, so that both must be numbers")
-    unit *= high - low
-    unit += low
-    return unit
+    return pixels, lambda values: values / most * (high - low) + low
 
 
 def _normalised(pixels: Pixels, normalise: Normalise) -> Pixels:
