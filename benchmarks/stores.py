@@ -169,7 +169,7 @@ def decoded(folder: Path, side: int, n: int) -> dict[str, float]:
 def main(rows: int, out: Path) -> None:
     """Every way for both kinds of numbers."""
     files = {}
-    for side, n in ((64, 4000), (512, 800), (1024, 200)):
+    for side, n in ((64, 4096), (512, 1024), (1024, 512)):
         with tempfile.TemporaryDirectory(dir=out.parent) as folder:
             files[f"{side} px"] = decoded(Path(folder), side, n)
             print(side, files[f"{side} px"], flush=True)
