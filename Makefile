@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/causalimg demo --train --out demo
 
 test: $(READY)
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal --cov
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --cov
 
 # Half an hour, not in CI: saving killed at sixty moments, and each kind of training at twenty.
 faults: $(READY)
