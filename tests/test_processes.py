@@ -18,7 +18,7 @@ from causalimg.training import loop
 from causalimg.training.processes import SharedDraws, check_shared_out
 from causalimg.training.randomness import batches
 
-ROUNDS, STEPS = int(os.environ.get("ROUNDS", "1")), int(os.environ.get("STEPS", "12"))
+ROUNDS, STEPS = int(os.environ.get("ROUNDS", "1")), int(os.environ.get("STEPS", "60"))
 """So often a process is killed, and so long two are compared with one; 5 and 200 by `make scale`."""
 
 TRAINING = """
@@ -63,35 +63,39 @@ def trained(processes, script, images, steps, name):
     return torch.load(out)
 
 
-def test_two_processes_train_what_one_does(script):
+def test_two_processes_train_what_one_does_and_where_one_is_killed_all_end_and_go_on(script):
+    """One test, since to start processes takes the time."""
     by_one, by_two = (trained(n, script, ("hvae", "flow"), STEPS, f"by_{n}") for n in (1, 2))
-    for image, (alone, weights) in by_one.items():
-        shared, others = by_two[image]
-        for one, other in zip(alone, shared, strict=True):
-            assert other == pytest.approx(one, rel=1e-5, abs=1e-6)  # a log-likelihood passes through 0
-        for name, value in weights.items():
-            assert torch.allclose(value.float(), others[name].float(), atol=1e-5)
-
-
-def test_where_one_is_killed_all_end_and_go_on(script):
-    steps = max(60, STEPS)
-    expected, weights = trained(2, script, ["hvae"], steps, "whole")["hvae"]
+    for image, (losses, weights) in by_one.items():
+        check_alike(losses, weights, *by_two[image])
     draw = random.Random(0)
     for number in range(ROUNDS):
-        name, kept = f"killed_{number}", script.parent / f"killed_{number}"
-        words = [script, "hvae", str(steps), script.parent / f"{name}.pt", kept]
-        training = subprocess.Popen(command(2, *words), stderr=subprocess.PIPE, text=True)
-        while not (kept / "hvae" / "x" / "spec.json").exists():
-            assert training.poll() is None
-            time.sleep(0.05)
-        time.sleep(draw.random())
-        os.kill(random.choice(workers(training.pid)), signal.SIGKILL)
-        said = training.communicate(timeout=120)[1]
-        assert training.returncode
-        assert "Signal 9 (SIGKILL)" in said
-        losses, others = trained(2, script, ["hvae"], steps, name)["hvae"]
-        assert losses == expected
-        assert [one for one in weights if not torch.equal(weights[one], others[one])] == []
+        check_killed_training_goes_on(script, f"killed_{number}", draw.random(), *by_two["hvae"])
+
+
+def check_alike(alone, weights, shared, others):
+    for one, other in zip(alone, shared, strict=True):
+        assert other == pytest.approx(one, rel=1e-5, abs=1e-6)  # a log-likelihood passes through 0
+    for name, value in weights.items():
+        assert torch.allclose(value.float(), others[name].float(), atol=1e-5)
+
+
+def check_killed_training_goes_on(script, name, seconds, expected, weights):
+    kept = script.parent / name
+    training = subprocess.Popen(
+        command(2, script, "hvae", str(STEPS), script.parent / f"{name}.pt", kept), stderr=subprocess.PIPE, text=True
+    )
+    while not (kept / "hvae" / "x" / "spec.json").exists():
+        assert training.poll() is None
+        time.sleep(0.05)
+    time.sleep(seconds)
+    os.kill(random.choice(workers(training.pid)), signal.SIGKILL)
+    said = training.communicate(timeout=120)[1]
+    assert training.returncode
+    assert "Signal 9 (SIGKILL)" in said
+    losses, others = trained(2, script, ["hvae"], STEPS, name)["hvae"]
+    assert losses == expected
+    assert [one for one in weights if not torch.equal(weights[one], others[one])] == []
 
 
 def workers(launcher):
