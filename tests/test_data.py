@@ -49,6 +49,13 @@ def grey(value, size=(4, 4), dtype=np.uint8):
     return np.full(size, value, dtype)
 
 
+def one_otherwise(value):
+    """Half grey, but for one pixel."""
+    pixels = grey(0.5, dtype=np.float32)
+    pixels[1, 2] = value
+    return pixels
+
+
 def save(path, pixels):
     path.parent.mkdir(exist_ok=True)
     Picture.fromarray(pixels).save(path)
@@ -400,11 +407,15 @@ def test_a_folder_needs_a_column_of_file_names(folder):
     ("pixels", "what"),
     [
         (grey(2.0, dtype=np.float32), "pixels from 2 to 2, expected a number in [0, 1]"),
+        (one_otherwise(1.5), "pixels from 0.5 to 1.5, expected a number in [0, 1]"),
+        (one_otherwise(-0.5), "pixels from -0.5 to 0.5, expected a number in [0, 1]"),
+        (one_otherwise(float("inf")), "pixels from 0.5 to inf, expected a number in [0, 1]"),
+        (one_otherwise(float("nan")), "pixels from nan to nan"),
         (grey(float("nan"), dtype=np.float32), "pixels from nan to nan"),
         (grey(3, dtype=np.int16), "pixels are int16, expected uint8, uint16 or floats; or say normalise=Percentile()"),
         (grey(3, (4, 4, 2)), "pixels of shape (4, 4, 2), expected (height, width) or (height, width, 1)"),
     ],
-    ids=["out of bounds", "nan", "int16", "two channels"],
+    ids=["out of bounds", "one above", "one below", "one infinite", "one nan", "nan", "int16", "two channels"],
 )
 def test_pixels_that_do_not_fit_are_a_problem(tmp_path, pixels, what):
     np.savez(tmp_path / "a.npz", pixels)
