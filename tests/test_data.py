@@ -144,6 +144,14 @@ def test_16_bit_png(tmp_path):
     assert one_row(tmp_path, grey(13107, dtype=np.uint16), image_graph(1, 4, 4)).mean() == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("made", [np.ndarray.tolist, torch.from_numpy], ids=["lists", "a tensor"])
+def test_what_normalises_may_return_whatever_numpy_takes(tmp_path, made):
+    def half(pixels):
+        return made(pixels / 510)
+
+    assert one_row(tmp_path, grey(255), image_graph(1, 4, 4), half, name="a.npz").mean() == pytest.approx(0.5)
+
+
 def test_grey_levels_are_scaled_to_the_declared_bounds(tmp_path):
     assert one_row(tmp_path, grey(51), image_graph(1, 4, 4, bounds=(-1, 1))).mean() == pytest.approx(-0.6)
 

@@ -145,7 +145,7 @@ def _numbers(
     """The numbers of `picture`, and what brings numbers, or means of them, to the variable's bounds; floats are there."""
     pixels = picture.pixels
     if normalise is not None:
-        pixels, most = _normalised(pixels, normalise), 1
+        pixels, most = np.asarray(_normalised(pixels, normalise)), 1
     elif pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
         most = picture.most or np.iinfo(pixels.dtype).max
     elif pixels.dtype.kind == "f":
