@@ -39,6 +39,14 @@ Unusual = Literal["warn", "refuse", "allow"]
 """What becomes of a question that is unusual."""
 
 
+def warn_of_unusual(unusual: int, answers: int) -> None:
+    """Warn that `unusual` of so many `answers` are, if any is."""
+    if unusual:
+        warn(
+            f"{unusual} of {answers} answers are of causes that hardly occurred together in training: see the column support"
+        )
+
+
 class Support:
     """The scalar causes of an image as training rows had them together: `values` (n,) by cause, and the numbers of the `rows`."""
 

@@ -8,7 +8,7 @@ import torch
 
 from causalimg.viz.canvas import SMALL, Canvas, fold
 from causalimg.viz.curves import Curve, draw_dose_response, draw_history
-from causalimg.viz.pictures import Pictures, draw_grid
+from causalimg.viz.pictures import Pictures, border, draw_grid
 
 
 def discs(n=3, radius=5.0, size=32):
@@ -91,6 +91,14 @@ def test_a_structure_that_is_nowhere_is_not_outlined_and_no_warning(pair):
     (before, small), (after, _) = pair
     axes = pictures(draw_counterfactuals(before, after, {"lv": (small, torch.zeros_like(small))}))
     assert [len(one.collections) for one in axes[::3]] == [1, 1, 1]
+
+
+def test_a_structure_that_the_edge_of_an_image_cuts_is_closed_along_it():
+    mask = torch.zeros(8, 8)
+    mask[2:5, :3] = 1
+    (line,) = border(mask)
+    assert (line[0] == line[-1]).all()
+    assert (line.min(0).tolist(), line.max(0).tolist()) == ([-0.5, 1.5], [2.5, 4.5])
 
 
 def test_pictures_keep_their_aspect():

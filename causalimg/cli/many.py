@@ -26,7 +26,7 @@ from causalimg.data.spelling import plain
 from causalimg.errors import check_given, located, warn
 from causalimg.graph import Graph
 from causalimg.model import CausalModel
-from causalimg.support import UNUSUAL
+from causalimg.support import UNUSUAL, warn_of_unusual
 from causalimg.training.counting import Counting
 
 BATCH = 32
@@ -171,10 +171,7 @@ def _answers(
             first[:] = first or [cf]
             yield cf, batch.extra
             counting.advance(len(batch))
-    if unusual:
-        warn(
-            f"{unusual} of {len(rows)} answers are of causes that hardly occurred together in training: see the column support"
-        )
+    warn_of_unusual(unusual, len(rows))
 
 
 def seen(asking: Asking, rows: Rows) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 from base64 import b64encode
 from io import BytesIO
 from itertools import pairwise
-from typing import Any
 
 import PIL.Image
 from torch import Tensor
 
-from causalimg.viz.pictures import CHANGE, LIMIT
+from causalimg.viz.pictures import CHANGE, LIMIT, border
 
 
 def png(image: Tensor, bounds: tuple[float, float]) -> str:
@@ -22,12 +21,7 @@ def png(image: Tensor, bounds: tuple[float, float]) -> str:
 
 def outline(mask: Tensor) -> str:
     """The border of a mask (height, width), bool, as a path of SVG in half pixels from the upper left corner."""
-    from contourpy import contour_generator  # what matplotlib draws contours with; loads when first needed
-
-    framed = mask.new_zeros(mask.shape[0] + 2, mask.shape[1] + 2).float()
-    framed[1:-1, 1:-1] = mask.float()
-    lines: Any = contour_generator(z=framed.cpu().numpy()).lines(0.5)
-    return "".join(_path((2 * line - 1).round().astype(int).tolist()) for line in lines)
+    return "".join(_path((2 * line + 1).round().astype(int).tolist()) for line in border(mask))
 
 
 def _path(points: list[list[int]]) -> str:

@@ -21,12 +21,12 @@ from typing import Any
 from causalimg.answers import Format
 from causalimg.answers.save import TABLE, save_answers
 from causalimg.counterfactual import Counterfactual
-from causalimg.errors import located, warn
+from causalimg.errors import located
 from causalimg.generation.rows import Extra, Source
 from causalimg.generation.setting import Setting, in_writing, of_rows
 from causalimg.model import CausalModel
 from causalimg.storage import STRAY
-from causalimg.support import UNUSUAL, to_tensors
+from causalimg.support import UNUSUAL, to_tensors, warn_of_unusual
 from causalimg.values import digests
 
 JOB, PARTS = "generation.json", "parts"
@@ -131,8 +131,7 @@ class Job:
         fresh.replace(path)
         for stray in [*(self.out / PARTS).glob(f"{STRAY}*"), *self.out.glob(f"{STRAY}*")]:
             shutil.rmtree(stray) if stray.is_dir() else stray.unlink()
-        if unusual:
-            warn(f"{unusual} of {len(self.rows)} answers are of causes that hardly occurred together in training")
+        warn_of_unusual(unusual, len(self.rows))
         return path
 
     def _lines(self) -> Iterator[dict[str, str]]:
