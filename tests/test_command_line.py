@@ -153,6 +153,17 @@ def test_the_whole_road_by_commands_alone(say, tmp_path):
         (["--set", "graph.variables.age.kind=Continous"], "study.yaml: Hearts.age: unknown kind"),
         (["--set", "patient=subjct"], "unknown column of patients 'subjct'. Did you mean 'subject'?"),
         (["--set", "plan.image.kind=Flow"], "study.yaml: unknown kind of Mechanism 'Flow'"),
+        (
+            ["--set", "plan.scalars.lv_aera.kind=GumbelMax"],
+            "study.yaml: unknown scalar 'lv_aera'. Did you mean 'lv_area'?",
+        ),
+        (["--set", "plan.scalars.lv_area.kind=HVAE"], "lv_area: HVAE produces Image, not Continuous"),
+        (["--set", "plan.scalars.lv_area.kind=Gumbl"], "study.yaml.scalars.lv_area: unknown kind of Mechanism 'Gumbl'"),
+        (
+            ["--set", "plan.scalars.lv_area={kind: ConditionalFlow, bin: 3}"],
+            "study.yaml.scalars.lv_area: unknown setting 'bin'. Did you mean 'bins'?",
+        ),
+        (["--set", "graph.variables.x.shape=[1,30,30]"], "study.yaml: x: "),
         (["--set", "methods=[segmntor]"], "unknown method 'segmntor'. Did you mean 'segmentor'?"),
         (["--seeds", "x"], "--seeds: expected whole numbers with commas, such as 0,1, got 'x'"),
         (["--seeds", "1,1"], "seeds: expected one or more, each once, got 1, 1"),

@@ -67,7 +67,7 @@ def check_begun_alike_and_guided_by_others(out):
 
 def check_nothing_is_trained_again_and_another_plan_is_refused(study, out):
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
-    ci.compare_guidance(study, out, methods=["none", "segmentor"], seeds=[1], plan=PLAN)
+    ci.compare_guidance(study, out, methods=["segmentor"], seeds=[1], plan=PLAN)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == times
     with pytest.raises(ValueError, match="holds a study with another plan"):
         ci.compare_guidance(study, out, plan=ci.Plan.of_length(3))
@@ -100,6 +100,23 @@ def test_a_plan_may_hold_fine_tuning_to_what_was_fitted(study, tmp_path):
     trainer.model("segmentor", 0)
     assert "plausibility" in (tmp_path / "segmentor_0.jsonl").read_text()
     assert ci.Plan.of_flow(30).plausibility > 0
+
+
+def test_scalars_get_the_mechanisms_of_the_plan_and_what_cannot_be_built_is_said_before_anything_is_trained(
+    study, tmp_path
+):
+    plan = PLAN.model_copy(update={"scalars": {"lv_area": ci.ConditionalFlow(bins=4)}})
+    assert isinstance(plan.compiled(study.graph).mechanisms["lv_area"], ci.ConditionalFlow)
+    assert record_of(study, plan)["plan"]["scalars"]["lv_area"]["bins"] == 4
+    assert ci.Plan(scalars=plan.model_dump(mode="json")["scalars"]).scalars["lv_area"].bins == 4
+    for wrong, message in (
+        ({"lv_aera": ci.GumbelMax()}, "unknown scalar 'lv_aera'. Did you mean 'lv_area'?"),
+        ({"x": ci.HVAE()}, "unknown scalar 'x'"),
+        ({"lv_area": ci.LinearGaussian()}, "lv_area: LinearGaussian: Gaussian noise keeps to no bounds"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ci.compare_guidance(study, tmp_path / "out", plan=plan.model_copy(update={"scalars": wrong}))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_first_look_judges_on_some_rows_with_their_groups(study):

@@ -66,10 +66,12 @@ def check_chosen(methods: Sequence[str], seeds: Sequence[int]) -> None:
 
 
 def trainer_of(study: Study, out: Path, plan: Plan, log: Sequence[str] = ()) -> Trainer:
-    """Who trains what `out` doesn't hold yet. Raises ValueError where `out` holds another study (see `record`)."""
+    """Who trains what `out` doesn't hold yet. Raises ValueError where `out` holds another study (see `record`), and for
+    mechanisms that `study` can't have."""
+    trainer = Trainer(study, out, plan, log)
     out.mkdir(parents=True, exist_ok=True)
     check_folder(out, study, plan)
-    return Trainer(study, out, plan, log)
+    return trainer
 
 
 def judged(trainer: Trainer, methods: Sequence[str], seeds: Sequence[int]) -> dict[str, Report]:

@@ -86,7 +86,7 @@ class StudyFile(Spec):
             for change in changes:
                 _change(data, change)
             made = cls(**{str(name): value for name, value in data.items()})
-            made.declared(path.parent), made.planned()
+            made.planned().compiled(made.declared(path.parent))
         beside = {name: path.parent / file for name in PATHS if (file := getattr(made, name)) is not None}
         graph = made.declared(path.parent).to_data()
         return made.model_copy(update={**beside, "graph": graph})

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from causalimg.data import Table
 from causalimg.data.phantoms import Phantom
-from causalimg.errors import unknown
+from causalimg.errors import check_known, unknown
 from causalimg.graph import Graph
 from causalimg.graph.spec import Spec
 from causalimg.guidance import Permuted, Sampler
 from causalimg.mechanisms import HVAE, Deform, Edited, FlowMatching, Mechanism
-from causalimg.readers import Augment, Pose
+from causalimg.model import CausalModel, compile
+from causalimg.readers import Augment, Pose, Reader
 from causalimg.readers.neural import NeuralReader
 from causalimg.training.recipe import Recipe
 from causalimg.values import Columns
@@ -103,8 +104,9 @@ def _numbered(table: Table) -> Table:
 
 
 class Plan(Spec):
-    """How long everything is trained, and with which settings. `image` is the mechanism of the image, `pose` how its training
-    images are moved, `augment` how those of the readers are changed. `plausibility` is the weight of that term in fine-tuning.
+    """How long everything is trained, and with which settings. `image` is the mechanism of the image, `scalars` are those of
+    scalars that don't get the usual one, by variable. `pose` says how training images are moved, `augment` how those of the
+    readers are changed. `plausibility` is the weight of that term in fine-tuning.
 
     `fit`, `tuning` and `readers` override what they say of the own recipes of what is trained."""
 
@@ -116,6 +118,7 @@ class Plan(Spec):
     augment: Augment | None = None
     pose: Pose | None = None
     image: Mechanism = Edited(base=HVAE(), edit=Deform())
+    scalars: Mapping[str, Mechanism] = {}
     encoder: str = "tu-resnet18"
     judging_encoder: str = "mobilenet_v2"
 
@@ -124,6 +127,11 @@ class Plan(Spec):
         """`fit`, `tuning` and `readers`, whole: with what the own recipes of what is trained say besides."""
         own = {"fit": self.image.unwrapped.recipe, "tuning": self.image.tuning, "readers": NeuralReader.recipe}
         return {name: getattr(self, name).over(recipe) for name, recipe in own.items()}
+
+    def compiled(self, graph: Graph, *readers: Reader, seed: int = 0) -> CausalModel:
+        """The model of `graph`, untrained. Raises ValueError for a mechanism of what is no scalar, and what `compile` raises."""
+        check_known("scalar", self.scalars, [name for name in graph if name not in graph.images])
+        return compile(graph, *readers, seed=seed, **self.scalars, **{graph.images[0]: self.image})
 
     @classmethod
     def of_length(cls, steps: int, **others: Any) -> "Plan":

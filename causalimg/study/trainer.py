@@ -10,7 +10,7 @@ from torch import Tensor
 from causalimg.graph import Categorical, Continuous
 from causalimg.guidance import Plausibility, Term
 from causalimg.guided import Guided
-from causalimg.model import CausalModel, compile
+from causalimg.model import CausalModel
 from causalimg.readers import Augment, Classifier, Reader, Regressor, Segmentor
 from causalimg.readers.neural import NeuralReader
 from causalimg.storage import SPEC
@@ -29,10 +29,12 @@ class Trainer:
     """Trains the models and readers of `study` into the folder `out`, or reads them from there (`check_folder` says when).
 
     They are given on the accelerator, where there is one. `log`: loggers by which each training is logged (see `loggers`).
+    Raises what `Plan.compiled` raises.
     """
 
     def __init__(self, study: Study, out: Path, plan: Plan, log: Sequence[str] = ()) -> None:
         check_loggers(log)
+        plan.compiled(study.graph)  # what can't be built is said before readers are trained
         self.study, self.out, self.plan, self.log = study, out, plan, log
         self.device = accelerator()
         graph = study.graph
@@ -63,7 +65,7 @@ class Trainer:
 
     def _fitted(self, seed: int, checkpoint: Path) -> CausalModel:
         guide = self.segmentor("guide", guides=True)
-        model = compile(self.study.graph, guide, seed=seed, **{self.image: self.plan.image}).to(self.device)
+        model = self.plan.compiled(self.study.graph, guide, seed=seed).to(self.device)
         recipes: dict[str, Any] = {self.image: self.plan.recipes["fit"]}
         train, val = self.study.train, self.study.val
         with loggers(self.log, self.out, f"none_{seed}") as log:
