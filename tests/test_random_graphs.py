@@ -12,12 +12,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import as_if_fitted, graphs, values
-from test_laws import TINY, close
+from test_laws import close, mechanisms
 
 import causalimg as ci
 from causalimg.graph import Graph
 
-GRAPHS = int(os.environ.get("GRAPHS", "300"))
+GRAPHS = int(os.environ.get("GRAPHS", "200"))
 N = 3
 many = settings(max_examples=GRAPHS, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -26,9 +26,7 @@ many = settings(max_examples=GRAPHS, deadline=None, suppress_health_check=list(H
 def questions(draw):
     """A model of a random graph with areas and often an image, a world of it, and what is set."""
     graph = draw(graphs(images=True, max_variables=5, measured=draw(st.booleans())))
-    flat = ci.ConditionalFlow(bins=draw(st.sampled_from([0, 4])))
-    chosen = {name: TINY if name in graph.images else flat for name in graph if not graph[name].discrete}
-    model = as_if_fitted(ci.compile(graph, seed=draw(st.integers(0, 100)), **chosen))
+    model = as_if_fitted(ci.compile(graph, seed=draw(st.integers(0, 100)), **draw(mechanisms(graph))))
     world, other = possible(graph, values(graph, N, seed=0)), possible(graph, values(graph, N, seed=1))
     for name, mechanism in model.mechanisms.items():
         mechanism.prepare(world[name], model.parents(world, name))
