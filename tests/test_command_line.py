@@ -163,6 +163,10 @@ def test_the_whole_road_by_commands_alone(say, tmp_path):
             ["--set", "plan.scalars.lv_area={kind: ConditionalFlow, bin: 3}"],
             "study.yaml.scalars.lv_area: unknown setting 'bin'. Did you mean 'bins'?",
         ),
+        (
+            ["--set", "graph={title: Bare, variables: {age: {kind: Continuous}}}"],
+            "study.yaml: a study is about one image, and",
+        ),
         (["--set", "graph.variables.x.shape=[1,30,30]"], "study.yaml: x: "),
         (["--set", "methods=[segmntor]"], "unknown method 'segmntor'. Did you mean 'segmentor'?"),
         (["--seeds", "x"], "--seeds: expected whole numbers with commas, such as 0,1, got 'x'"),

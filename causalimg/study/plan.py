@@ -129,9 +129,12 @@ class Plan(Spec):
         return {name: getattr(self, name).over(recipe) for name, recipe in own.items()}
 
     def compiled(self, graph: Graph, *readers: Reader, seed: int = 0) -> CausalModel:
-        """The model of `graph`, untrained. Raises ValueError for a mechanism of what is no scalar, and what `compile` raises."""
+        """The model of `graph`, untrained. Raises ValueError for a graph that has not one image and for a mechanism of what is
+        no scalar, and what `compile` raises."""
+        if len(graph.images) != 1:
+            raise ValueError(f"a study is about one image, and {graph.title} has {len(graph.images)}")
         check_known("scalar", self.scalars, [name for name in graph if name not in graph.images])
-        return compile(graph, *readers, seed=seed, **self.scalars, **{graph.images[0]: self.image})
+        return compile(graph, *readers, seed=seed, **self.scalars, **dict.fromkeys(graph.images, self.image))
 
     @classmethod
     def of_length(cls, steps: int, **others: Any) -> "Plan":
