@@ -13,7 +13,7 @@ plan, is refused.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,22 +66,14 @@ STUDIES: dict[str, tuple[Callable[[Path], Study], dict[str, Any], dict[str, Any]
 """How it is read, settings of its plan, and those of a flow's, which, with many steps for few images, sees them move."""
 
 
-def main(
-    study: str,
-    data: Path,
-    out: Path,
-    image: str,
-    methods: Sequence[str],
-    seeds: Sequence[int],
-    steps: int,
-    every: int,
-    readers: int | None,
-) -> None:
+def main(asked: argparse.Namespace) -> None:
     """Train, judge, and write."""
-    read, settings, of_flow = STUDIES[study]
-    settings = settings | ({"readers": ci.Recipe(steps=readers, lr=4e-3)} if readers else {})
-    plan = Plan.of_flow(steps, **settings, **of_flow) if image == "flow" else Plan.of_length(steps, **settings)
-    print(compare_guidance(read(data).judged_on(every), out, methods=methods, seeds=seeds, plan=plan).table())
+    read, settings, of_flow = STUDIES[asked.study]
+    settings = settings | ({"readers": ci.Recipe(steps=asked.readers, lr=4e-3)} if asked.readers else {})
+    flow = asked.image == "flow"
+    plan = Plan.of_flow(asked.steps, **settings, **of_flow) if flow else Plan.of_length(asked.steps, **settings)
+    study = read(asked.data).judged_on(asked.every)
+    print(compare_guidance(study, asked.out, methods=asked.methods, seeds=asked.seeds, plan=plan).table())
 
 
 if __name__ == "__main__":
@@ -97,4 +89,4 @@ if __name__ == "__main__":
     parser.add_argument(
         "--every", type=int, default=1, help="of so many test images one is judged: 10 for a first look"
     )
-    main(**vars(parser.parse_args()))
+    main(parser.parse_args())
