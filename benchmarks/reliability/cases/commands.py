@@ -158,7 +158,8 @@ def compare(*words: str, prepare: Callable[[], Any] = lambda: None) -> str:
 def a_table() -> None:
     """A graph, a CSV of one heart without masks, and the study of both."""
     Path("heart.yaml").write_text(HEART.replace("mm2", "px"))
-    Path("study.yaml").write_text("{csv: heart.csv, graph: heart.yaml}")
+    image = "{kind: FlowMatching, widths: [8, 8]}"  # of eight pixels
+    Path("study.yaml").write_text(f"{{csv: heart.csv, graph: heart.yaml, plan: {{image: {image}}}}}")
     Path("heart.csv").write_text("file,age,sex,lv\na.png,50,male,9\n")
     picture(8, "a.png")
 
