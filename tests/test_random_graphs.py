@@ -17,7 +17,7 @@ from test_laws import close, mechanisms
 import causalimg as ci
 from causalimg.graph import Graph
 
-GRAPHS = int(os.environ.get("GRAPHS", "200"))
+GRAPHS = int(os.environ.get("GRAPHS", "300"))
 N = 3
 many = settings(max_examples=GRAPHS, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -67,7 +67,7 @@ def check_begun_alike_and_guided_by_others(out):
 
 def check_nothing_is_trained_again_and_another_plan_is_refused(study, out):
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
-    ci.compare_guidance(study, out, methods=["segmentor"], seeds=[1], plan=PLAN)
+    ci.compare_guidance(study, out, methods=["none", "segmentor"], seeds=[1], plan=PLAN)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == times
     with pytest.raises(ValueError, match="holds a study with another plan"):
         ci.compare_guidance(study, out, plan=ci.Plan.of_length(3))

@@ -86,10 +86,10 @@ class StudyFile(Spec):
             for change in changes:
                 _change(data, change)
             made = cls(**{str(name): value for name, value in data.items()})
-            made.planned().compiled(made.declared(path.parent))
+            graph = made.declared(path.parent)
+            made.planned().compiled(graph)
         beside = {name: path.parent / file for name in PATHS if (file := getattr(made, name)) is not None}
-        graph = made.declared(path.parent).to_data()
-        return made.model_copy(update={**beside, "graph": graph})
+        return made.model_copy(update={**beside, "graph": graph.to_data()})
 
     def declared(self, folder: Path = Path()) -> Graph:
         """The graph; a file is looked for in `folder`."""
