@@ -33,7 +33,7 @@ fuzz: $(READY)
 
 # Minutes, not in CI: processes that are killed while they train together, workers of Ray while they answer.
 scale: $(READY)
-	$(BIN)/pip install -q ".[scale]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[scale]"
 	ROUNDS=5 STEPS=200 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_processes.py tests/test_generation.py
 
 # A night, not in CI: faults, files, and ten thousand random graphs.
