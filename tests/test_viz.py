@@ -87,6 +87,16 @@ def test_a_structure_keeps_its_colour_and_the_legend_names_it(pair):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lv", "rv", "factual", "counterfactual"]
 
 
+def test_where_two_structures_share_a_border_that_of_the_first_is_seen():
+    cavity, wall = torch.zeros(2, 1, 8, 8)
+    cavity[0, 3:5, 3:5] = wall[0, 1:7, 1:7] = 1
+    wall -= cavity
+    masks = {"cavity": (cavity, cavity), "wall": (wall, wall)}
+    for axes in pictures(draw_counterfactuals(cavity[:, None], cavity[:, None], masks)):
+        sizes = [len(drawn.get_paths()) for drawn in axes.collections]
+        assert sizes[:2] == [2, 1]  # the wall's, outer and inner border, lies below the cavity's
+
+
 def test_a_structure_that_is_nowhere_is_not_outlined_and_no_warning(pair):
     (before, small), (after, _) = pair
     axes = pictures(draw_counterfactuals(before, after, {"lv": (small, torch.zeros_like(small))}))

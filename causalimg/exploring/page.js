@@ -109,7 +109,7 @@ function show(kind, pixels, outlines, label) {
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   canvas.setAttribute("aria-label", label);
   const paths = outlines.flatMap(([masks, dashed]) =>
-    Object.entries(masks).map(([name, path]) => [path, data.structures[name], dashed]));
+    Object.entries(masks).reverse().map(([name, path]) => [path, data.structures[name], dashed]));
   find("svg", figure)?.remove();
   canvas.after(draw_svg(2 * data.width, 2 * data.height, paths));
 }

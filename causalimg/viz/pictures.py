@@ -129,7 +129,7 @@ def _draw_columns(columns: Sequence[_Column], title: str, scale: str) -> Any:
             axes = grid.place(row, number)
             picture = axes.imshow(column.pixels[row].float().cpu().numpy(), interpolation="nearest", **column.shades)
             for kind, masks in column.outlines.items():
-                for name, mask in masks.items():
+                for name, mask in reversed(list(masks.items())):  # where two share a border, the first's is seen
                     _outline(axes, mask[row], colors[name], DASHES[kind])
     if scale:
         grid.add_scale(picture, scale)
