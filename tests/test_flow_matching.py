@@ -365,14 +365,14 @@ def test_a_guide_makes_what_is_far_read_as_asked_and_not_as_much_further(model, 
 def test_a_guide_holds_what_was_not_asked_for(model, tmp_path):
     lazy, test = lazily(model, tmp_path), discs(200, seed=1)
     flow = lazy.mechanisms["x"]
-    flow.weights.fill_(8.0)  # another sex brings about what goes with it in the data: another area
+    flow.weights.fill_(50.0)  # far too much, so that another sex moves the area, too: by 4 to 9 pixels, as training went
     other, was = {"sex": 1 - test["sex"], "area": test["area"]}, Eye().read(test["x"], lazy.graph, ["area"])["area"]
 
     def drift(one):
         return (Eye().read(one.do(test, **other)["x"], lazy.graph, ["area"])["area"] - was).abs().mean()
 
-    assert drift(lazy) > 1.0
-    assert drift(ci.Guided(lazy, Threshold())) < 0.8 * drift(lazy)  # .29 to .66 by three seeds
+    assert drift(lazy) > 2
+    assert drift(ci.Guided(lazy, Threshold())) < 0.7 * drift(lazy)  # .28 to .52
 
 
 def test_a_guide_makes_up_within_a_region_for_what_may_not_change_outside(model, tmp_path):
