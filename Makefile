@@ -9,7 +9,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
-.PHONY: docs demo test faults reliability fuzz scale overnight lint types check format mutants clean
+.PHONY: docs demo test rounding faults reliability fuzz scale overnight lint types check format mutants clean
 
 demo: $(READY)
 	$(BIN)/causalimg demo --train --out demo
@@ -17,6 +17,10 @@ demo: $(READY)
 # Which lines ran is counted on request, make test COVERAGE=--cov: it takes half as long again.
 test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 $(COVERAGE)
+
+# As long as the tests, not in CI: would they pass on another processor?
+rounding: $(READY)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -p tests.rounding
 
 # Half an hour, not in CI: saving killed at sixty moments, and each kind of training at twenty.
 faults: $(READY)
@@ -36,8 +40,8 @@ scale: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[scale]"
 	ROUNDS=5 STEPS=200 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_processes.py tests/test_generation.py
 
-# A night, not in CI: faults, files, and ten thousand random graphs.
-overnight: faults fuzz
+# A night, not in CI: another rounding, faults, files, and ten thousand random graphs.
+overnight: rounding faults fuzz
 	GRAPHS=10000 $(ONE_THREAD) $(BIN)/python -m pytest tests/test_random_graphs.py
 
 # The site goes into out/site; a warning is an error, in a page of the gallery, too. What has not changed is not run again.

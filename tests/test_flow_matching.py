@@ -365,7 +365,7 @@ def test_a_guide_makes_what_is_far_read_as_asked_and_not_as_much_further(model, 
 def test_a_guide_holds_what_was_not_asked_for(model, tmp_path):
     lazy, test = lazily(model, tmp_path), discs(200, seed=1)
     flow = lazy.mechanisms["x"]
-    flow.weights.fill_(50.0)  # far too much, so that another sex moves the area, too: by 4 to 9 pixels, as training went
+    flow.weights.fill_(50.0)  # far too much: another sex moves the area, too, by 4 to 9 pixels, as training went
     other, was = {"sex": 1 - test["sex"], "area": test["area"]}, Eye().read(test["x"], lazy.graph, ["area"])["area"]
 
     def drift(one):

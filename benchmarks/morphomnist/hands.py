@@ -1,6 +1,6 @@
 """Every digit in the hand of those who wrote another: the figure of docs/morphomnist.md.
 
-python benchmarks/morphomnist/hands.py ../shared/data/morphomnist out/flow/flow_0_4500 --out docs/images/morphomnist_hands.png
+python benchmarks/morphomnist/hands.py ../shared/data/morphomnist out/flow/flow_0_13000 --out docs/images/morphomnist_hands.png
 """
 
 import argparse

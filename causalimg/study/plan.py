@@ -81,8 +81,8 @@ class Study:
         if patient is not None and patient not in table.extra:
             raise ValueError(
                 f"{unknown('column of patients', patient, table.extra)} Rows of one patient are not independent: name the "
-                "column that says which belong together (patient=..., --patient), or say that each row counts by itself "
-                "(patient=None, --patient '')."
+                "column that says which belong together (patient=..., in a file patient: ...), or say that each row counts "
+                "by itself (patient=None, in a file patient: null)."
             )
         if "split" in table.extra:
             if patient is not None:
