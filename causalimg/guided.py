@@ -173,7 +173,8 @@ def least(slopes: Tensor, gaps: Tensor) -> Tensor:
 
 
 def smoothed(images: Tensor) -> Tensor:
-    """Two means over 3x3 pixels: S, symmetric."""
+    """Two means over 3x3 pixels of images of 64x64, and as large a share of larger ones: S, symmetric."""
+    wide = max(3, 3 * min(images.shape[-2:]) // 64 | 1)
     for _ in range(2):
-        images = avg_pool2d(images, 3, stride=1, padding=1)
+        images = avg_pool2d(images, wide, stride=1, padding=wide // 2)
     return images

@@ -11,7 +11,7 @@ from test_model import Disc, Threshold, discs
 
 import causalimg as ci
 from causalimg.guidance.calibrate import calibrate
-from causalimg.guided import forgiven, least
+from causalimg.guided import forgiven, least, smoothed
 from causalimg.mechanisms.solvers import missed, walk
 
 AGE = ci.Continuous(unit="year", bounds=(0, 110))
@@ -344,6 +344,15 @@ def test_what_a_guide_reads_wrong_of_what_was_seen_counts_less_the_more_is_asked
         assert kept[80] == wrong
         assert (kept[[0, -1]].abs() < 1e-6).all()
         assert ((kept + moved).diff(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize(("side", "reach"), [(16, 2), (64, 2), (128, 6), (192, 8)])
+def test_what_a_guide_wishes_is_as_smooth_in_a_larger_image(side, reach):
+    dot = torch.zeros(1, 1, side, 2 * side)
+    dot[..., side // 2, side] = 1.0
+    spread = smoothed(dot)
+    assert spread.sum() == pytest.approx(1)
+    assert (spread > 0).any(3).sum() == (spread > 0).any(2).sum() == 2 * reach + 1
 
 
 class Generous(Threshold):
