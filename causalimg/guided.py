@@ -174,7 +174,7 @@ def least(slopes: Tensor, gaps: Tensor) -> Tensor:
 
 def smoothed(images: Tensor) -> Tensor:
     """Two means over 3x3 pixels of images of 64x64, and as large a share of larger ones: S, symmetric."""
-    wide = max(3, 3 * min(images.shape[-2:]) // 64 | 1)
+    wide = max(3, 3 * min(images.shape[-2:]) // 64 | 1)  # odd: a mean lies on its pixel
     for _ in range(2):
         images = avg_pool2d(images, wide, stride=1, padding=wide // 2)
     return images
